@@ -1,0 +1,66 @@
+"""The module built from a Spec: a trunk of rows, a head, and what a shipped network must carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pocketvision.data.image import Preprocessing, preprocessing_for
+from pocketvision.spec import Spec
+
+if TYPE_CHECKING:
+    from pocketvision.results import Result
+
+
+class Network(nn.Module):
+    """N x channels x H x W normalised floats -> N x classes logits.
+
+    `trunk[i]` is built from `spec.trunk[i]`. `classes` are the class names in the order of the outputs,
+    `preprocessing` how an image becomes the input, `metrics` and `provenance` what is known of the weights;
+    all of them travel in the model file.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.trunk = nn.Sequential()
+        channels = spec.channels
+        for row in spec.trunk:
+            self.trunk.append(row.build(channels, spec.conventions))
+            channels = row.out
+        self.head = spec.head.build(channels)
+        self.classes: tuple[str, ...] = tuple(str(i) for i in range(spec.head.classes))
+        self.preprocessing: Preprocessing = preprocessing_for(spec.resolution, spec.channels)
+        self.metrics: dict[str, Any] = {}
+        self.provenance: dict[str, Any] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.trunk(x))
+
+    def predict(self, images: Any) -> list[Result]:
+        """One Result for each image: a path, PIL image or H x W x C uint8 array, or a list of them."""
+        from pocketvision.runtimes import torch as runtime
+        from pocketvision.runtimes.predictor import predict
+
+        return predict(runtime.load(self), images)
+
+
+def build(spec: Spec) -> Network:
+    """A freshly initialised Network: convolutions Kaiming normal over fan out, linear layers N(0, 0.01), no bias."""
+    net = Network(spec)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    return net
+
+
+def build_meta(spec: Spec) -> Network:
+    """The same modules without weights or memory, to count and to inspect."""
+    with torch.device("meta"):
+        return Network(spec)

@@ -1,0 +1,123 @@
+"""The model file: one safetensors file whose metadata holds, as JSON, all that rebuilds the network.
+
+Reading never executes anything. A file that was cut, altered or written by another version gives one sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import save as serialise
+from torch import Tensor
+
+from pocketvision.data.image import Preprocessing
+from pocketvision.errors import InputError
+from pocketvision.files import write_atomic
+from pocketvision.network import Network, build_meta
+from pocketvision.spec import Spec
+
+FORMAT_VERSION = 1
+KEY = "pocketvision"
+MODEL_FILE = "model.safetensors"
+
+
+def save(net: Network, path: str | Path) -> Path:
+    """Write `net` with its classes, preprocessing, metrics and provenance. Atomic: the old file or the new one stands."""
+    path = Path(path)
+    # Named by us, contiguous, and on the CPU: the bytes must not depend on memory format or device.
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    description = {
+        "format_version": FORMAT_VERSION,
+        "spec": json.loads(net.spec.to_json()),
+        "task": "classify",
+        "classes": list(net.classes),
+        "preprocessing": net.preprocessing.to_json(),
+        "metrics": net.metrics,
+        "provenance": net.provenance,
+        "sha256": _hash(tensors),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, serialise(tensors, metadata={"format": "pt", KEY: json.dumps(description)}))
+    return path
+
+
+def load(path: str | Path) -> Network:
+    """Rebuild what `save` wrote; `path` is the file or the folder that holds it. InputError says what is wrong with it."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / MODEL_FILE
+    tensors, description = _read(path)
+    version = description.get("format_version")
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path} has format version {version}; this pocketvision reads version {FORMAT_VERSION}")
+    if description.get("sha256") != _hash(tensors):
+        raise InputError(f"{path} was altered after it was written (its tensors do not match their hash)")
+    try:
+        spec = Spec.from_json(json.dumps(description["spec"]))
+        net = build_meta(spec)
+        classes = tuple(str(name) for name in description["classes"])
+        net.preprocessing = Preprocessing.from_json(description["preprocessing"])
+        net.metrics, net.provenance = dict(description["metrics"]), dict(description["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
+    if len(classes) != spec.head.classes:
+        raise InputError(f"{path} names {len(classes)} classes, but its network has {spec.head.classes} outputs")
+    net.classes = classes
+    fill(net, tensors, str(path))
+    return net.eval()
+
+
+def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
+    """Put `tensors` into `net`, strictly: every tensor used, every tensor filled, shapes equal, or InputError."""
+    wanted = net.state_dict()
+    missing = [name for name in wanted if name not in tensors]
+    extra = [name for name in tensors if name not in wanted]
+    wrong = [name for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
+    if wrong:
+        name = wrong[0]
+        shapes = f"{tuple(tensors[name].shape)}, {net.spec.name} needs {tuple(wanted[name].shape)}"
+        raise InputError(f"{source} does not fit {net.spec.name}: {name} is {shapes} ({len(wrong)} such tensors)")
+    if missing or extra:
+        parts = [f"- {name}" for name in missing[:3]] + [f"+ {name}" for name in extra[:3]]
+        counts = f"{len(missing)} tensors missing (-), {len(extra)} not used (+)"
+        raise InputError(f"{source} does not fit {net.spec.name}: {counts}: {', '.join(parts)}")
+    if next(net.parameters()).is_meta:
+        net.to_empty(device="cpu")
+    net.load_state_dict(tensors, strict=True)  # copies: the caller's tensors stay the caller's
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise InputError(f"there is no model file at {path}")
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start == b"PK" or start[:1] == b"\x80":
+        raise InputError(f"{path} holds pickled content, which could run code when read; only safetensors files are read")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
+    if KEY not in metadata:
+        raise InputError(f"{path} is a safetensors file, but not one of pocketvision's (no description inside)")
+    try:
+        description = json.loads(metadata[KEY])
+    except ValueError as error:
+        raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
+    if not isinstance(description, dict):
+        raise InputError(f"{path} has a damaged description; write it again or take another copy")
+    return tensors, description
+
+
+def _hash(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
