@@ -1,0 +1,58 @@
+"""pocketvision: small vision networks that fit your device.
+
+The public names; each is loaded on first use, so that `import pocketvision` needs neither torch nor time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pocketvision.errors import InputError as InputError
+    from pocketvision.evaluation import evaluate as evaluate
+    from pocketvision.fitting.job import fit as fit
+    from pocketvision.loading import load as load
+    from pocketvision.measure.bench import bench as bench
+    from pocketvision.measure.profile import profile as profile
+    from pocketvision.models import create_model as create_model
+    from pocketvision.models import list_models as list_models
+    from pocketvision.network import Network as Network
+    from pocketvision.network import build as build
+    from pocketvision.results import Result as Result
+    from pocketvision.runtimes.export import export as export
+    from pocketvision.spec import Spec as Spec
+    from pocketvision.training.job import train as train
+    from pocketvision.weights.file import save as save
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "InputError": "errors",
+    "Network": "network",
+    "Result": "results",
+    "Spec": "spec",
+    "bench": "measure.bench",
+    "build": "network",
+    "create_model": "models",
+    "evaluate": "evaluation",
+    "export": "runtimes.export",
+    "fit": "fitting.job",
+    "list_models": "models",
+    "load": "loading",
+    "profile": "measure.profile",
+    "save": "weights.file",
+    "train": "training.job",
+}
+
+__all__ = sorted(_WHERE)  # noqa: PLE0605 (a list of strings, sorted)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'pocketvision' has no attribute {name!r}")
+    value = getattr(import_module(f"pocketvision.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

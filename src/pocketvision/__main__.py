@@ -1,0 +1,3 @@
+from pocketvision.cli import main
+
+main()

@@ -1,0 +1,317 @@
+"""The commands. Each is a Python function of the same name with the same arguments, plus how its result is shown."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from pocketvision.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketvision.network import Network
+    from pocketvision.runtimes.predictor import Exported
+
+Model = Annotated[str, Argument(metavar="MODEL", help="A name that `pocketvision models` lists, or a model file.")]
+Data = Annotated[str, Argument(metavar="DATA", help="Folder of class folders, CSV, .tar or .zip of these, or `digits`.")]
+Width = Annotated[float | None, Option(help="Width multiplier, such as 0.75.")]
+Resolution = Annotated[int | None, Option(help="Side of the input in pixels.")]
+Classes = Annotated[int | None, Option(help="Number of classes.")]
+Channels = Annotated[int | None, Option(help="Input channels: 1 grey, 3 colour.")]
+Pretrained = Annotated[Path | None, Option(metavar="FILE", help="Weights to start from: torchvision's mobilenet_v2 file.")]
+Threads = Annotated[int, Option(help="Threads of the runtime.")]
+Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]
+Out = Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; an unfinished run in it is gone on with.")]
+Fresh = Annotated[bool, Option("--fresh", help="Forget what an earlier run in the folder did.")]
+Seed = Annotated[int, Option(help="All randomness comes from it.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON document on standard output.")]
+
+
+def fit(
+    data: Data,
+    budget: Annotated[str, Option(help="Longest time for one image on this device, such as 5ms.")],
+    time: Annotated[str, Option(help="Longest time for training, such as 8m.")] = "30m",
+    threads: Threads = 1,
+    runtime: Annotated[str, Option(help="Engine that the network is for.")] = "onnxruntime",
+    pretrained: Pretrained = None,
+    out: Out = None,
+    seed: Seed = 0,
+    fresh: Fresh = False,
+    json: Json = False,
+) -> None:
+    """The most accurate network for your images that keeps a budget on this device."""
+    from pocketvision.fitting.job import default_out
+    from pocketvision.fitting.job import fit as run
+    from pocketvision.report.terminal import verdict_panel
+
+    out = out or default_out(data, budget)
+    report = run(
+        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained, out=out, seed=seed, fresh=fresh,
+        command=_command(),
+    )  # fmt: skip
+    if json:
+        _print_json(report)
+    else:
+        verdict_panel(report, _console(), out)
+    if not report["verdict"]["budget_met"]:
+        sys.exit(1)
+
+
+def models(
+    pattern: Annotated[str, Argument(help="Shell pattern, such as 'mobilenet_v3*'.")] = "*", json: Json = False
+) -> None:
+    """The networks and their published variants, with costs."""
+    from pocketvision.models.catalogue import catalogue
+
+    rows = catalogue(pattern)
+    if not rows:
+        raise InputError(f"no model matches {pattern!r}: `pocketvision models` lists all")
+    columns = [
+        ("name", "name", ""), ("resolution", "px", ""), ("params", "params", "count"), ("macs", "multiply-adds", "count"),
+        ("published_top1", "ImageNet top-1", "percent"), ("source", "source", ""),
+    ]  # fmt: skip
+    _show(rows, columns, json)
+
+
+def profile(
+    model: Model,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    json: Json = False,
+) -> None:
+    """Where a network's parameters, multiply-adds and time go, row by row."""
+    from pocketvision.measure.profile import profile as run
+
+    result = run(_network(model, width, resolution, classes, channels))
+    if json:
+        _print_json(result)
+        return
+    kinds = [{"kind": kind, **values} for kind, values in result["kinds"].items()]
+    _show(
+        result["rows"],
+        [("row", "row", ""), ("kind", "kind", ""), ("input", "input", "shape"), ("output", "output", "shape"),
+         ("params", "params", "count"), ("macs", "multiply-adds", "count"), ("ms", "ms", "ms")],
+    )  # fmt: skip
+    _show(
+        kinds,
+        [("kind", "kind", ""), ("macs", "multiply-adds", "count"), ("share_macs", "share", "percent"),
+         ("params", "params", "count"), ("share_params", "share", "percent"), ("ms", "ms", "ms"),
+         ("share_ms", "share", "percent")],
+    )  # fmt: skip
+
+
+def train(
+    data: Data,
+    model: Annotated[str, Option(metavar="MODEL", help="A name that `pocketvision models` lists.")],
+    width: Width = None,
+    resolution: Resolution = None,
+    channels: Channels = None,
+    pretrained: Pretrained = None,
+    epochs: Annotated[int | None, Option(help="Epochs; the recipe's by default.")] = None,
+    time: Annotated[str | None, Option(help="Longest time for training, such as 8m.")] = None,
+    lr: Annotated[float | None, Option(help="Peak learning rate; the recipe's by default.")] = None,
+    out: Out = None,
+    seed: Seed = 0,
+    fresh: Fresh = False,
+    json: Json = False,
+) -> None:
+    """Train one network on your images."""
+    from pocketvision.fitting.train import train as run
+
+    result = run(
+        data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
+        time=time, lr=lr, out=out, seed=seed, fresh=fresh, command=_command(),
+    )  # fmt: skip
+    columns = [("model", "model", ""), ("split", "split", ""), ("images", "images", "count"), ("top1", "top-1", "percent"),
+               ("top5", "top-5", "percent"), ("epochs", "epochs", ""), ("file", "file", "")]  # fmt: skip
+    _show([result], columns, json, result)
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    split: Annotated[str | None, Option(help="train, val or test; by default test, else val, else all.")] = None,
+    width: Width = None,
+    resolution: Resolution = None,
+    pretrained: Pretrained = None,
+    json: Json = False,
+) -> None:
+    """How often a network is right on labelled images."""
+    from pocketvision.evaluation import evaluate as run
+
+    result = run(_trained(model, width, resolution, pretrained), data, split)
+    columns = [("split", "split", ""), ("images", "images", "count"), ("top1", "top-1", "percent"), ("top5", "top-5", "percent")]
+    _show([result], columns, json, result)
+
+
+def predict(
+    model: Model,
+    images: Annotated[list[Path], Argument(metavar="IMAGE...", help="Image files.")],
+    top: Annotated[int, Option(help="Answers for each image.")] = 3,
+    width: Width = None,
+    resolution: Resolution = None,
+    pretrained: Pretrained = None,
+    json: Json = False,
+) -> None:
+    """What is in these images?"""
+    if top < 1:
+        raise InputError(f"--top {top}: give 1 or more")
+    results = _trained(model, width, resolution, pretrained).predict(images)
+    answers = [{"image": result.image, "top": result.top(top)} for result in results]
+    rows = [
+        {"image": answer["image"] if i == 0 else "", "name": name, "probability": probability}
+        for answer in answers
+        for i, (_, name, probability) in enumerate(answer["top"])
+    ]
+    document = [
+        {"image": a["image"], "top": [{"index": i, "name": n, "probability": p} for i, n, p in a["top"]]} for a in answers
+    ]
+    _show(rows, [("image", "image", ""), ("name", "class", ""), ("probability", "probability", "percent")], json, document)
+
+
+def export(
+    model: Model,
+    to: Annotated[str, Option(help="Format: onnx.")] = "onnx",
+    out: Annotated[Path | None, Option(metavar="FILE", help="File to write; by default the model's name.")] = None,
+    images: Annotated[list[Path] | None, Option(help="Image to compare the two on (may be repeated).")] = None,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    pretrained: Pretrained = None,
+    json: Json = False,
+) -> None:
+    """Write a network for another runtime, run it there, and compare."""
+    from pocketvision.runtimes.export import export as run
+
+    net = _network(model, width, resolution, classes, channels, pretrained)
+    result = run(net, to, out, images)
+    columns = [("path", "file", ""), ("size_bytes", "size", "bytes"), ("images", "images compared", "count"),
+               ("top1_agreement", "same answer", "percent"), ("max_abs_error", "largest error", "scientific")]  # fmt: skip
+    _show([result], columns, json, result)
+
+
+def bench(
+    models: Annotated[list[str], Argument(metavar="MODEL...", help="Names or model files.")],
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = 1,
+    batch: Annotated[int, Option(help="Images per call.")] = 1,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    json: Json = False,
+) -> None:
+    """How long networks take on this device, timed in turn."""
+    from pocketvision.measure.bench import bench as run
+
+    if threads < 1 or batch < 1:
+        raise InputError(f"--threads {threads} --batch {batch}: give 1 or more of each")
+    nets = [model if model.endswith(".onnx") else _network(model, width, resolution, classes, channels) for model in models]
+    columns = [("model", "model", ""), ("runtime", "runtime", ""), ("threads", "threads", ""), ("batch", "batch", ""),
+               ("median_ms", "median ms", "ms"), ("p10_ms", "p10", "ms"), ("p90_ms", "p90", "ms"),
+               ("ratio_to_fastest", "ratio", "ratio"), ("fraction_of_peak", "of peak", "percent")]  # fmt: skip
+    _show(run(nets, runtime, threads, batch), columns, json)
+
+
+COMMANDS = {
+    "fit": fit,
+    "models": models,
+    "profile": profile,
+    "train": train,
+    "eval": evaluate,
+    "predict": predict,
+    "export": export,
+    "bench": bench,
+}
+
+
+def _is_file(model: str) -> bool:
+    path = Path(model)
+    return path.exists() or "/" in model or path.suffix in (".safetensors", ".onnx", ".pth", ".pt")
+
+
+def _trained(model: str, width: float | None, resolution: int | None, pretrained: Path | None) -> Network | Exported:
+    """A network with weights: from a file of ours, or a name and `pretrained`."""
+    if _is_file(model):
+        from pocketvision.loading import load
+
+        if width or resolution or pretrained:
+            raise InputError(f"{model} is a file with its own weights and size: leave out --width, --resolution, --pretrained")
+        return load(model)
+    net = _network(model, width, resolution, None, None, pretrained)
+    if not pretrained:
+        raise InputError(f"{model} is only an architecture: give --pretrained FILE, or a model file")
+    return net.eval()
+
+
+def _network(
+    model: str,
+    width: float | None,
+    resolution: int | None,
+    classes: int | None,
+    channels: int | None,
+    pretrained: Path | None = None,
+) -> Network:
+    """A network with its architecture: from a model file, or built from its name."""
+    if _is_file(model):
+        from pocketvision.loading import load
+        from pocketvision.network import Network
+
+        net = load(model)
+        if not isinstance(net, Network):
+            raise InputError(f"{model} is an exported file, its architecture is gone: give the model.safetensors")
+        return net
+    _need_torch(model)
+    from pocketvision.models import create_model
+
+    return create_model(model, width, resolution, classes, 3 if channels is None else channels, pretrained).eval()
+
+
+def _need_torch(what: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise InputError(f"{what} needs torch, which is not installed: pip install 'pocketvision[train]', or give a model.onnx")
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(["pocketvision", *sys.argv[1:]])
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _print_json(document: Any) -> None:
+    print(json_module.dumps(document, indent=1))
+
+
+def _show(rows: list[dict[str, Any]], columns: list[tuple[str, str, str]], json: bool = False, document: Any = None) -> None:
+    """A table for people, or with `json` the document (the rows, unless another is given)."""
+    if json:
+        _print_json(rows if document is None else document)
+        return
+    from pocketvision.report import text
+    from pocketvision.report.terminal import table
+
+    formats = {
+        "count": text.count,
+        "percent": text.percent,
+        "bytes": text.size,
+        "ms": ".3f",
+        "ratio": ".2f",
+        "scientific": ".1e",
+        "shape": lambda shape: " x ".join(str(side) for side in shape),
+        "": "",
+    }
+    _console().print(table(rows, [(key, heading, formats[how]) for key, heading, how in columns]))

@@ -1,0 +1,32 @@
+"""What a data set is to everybody else: places of images with labels, in splits, and one locked list of classes."""
+
+from dataclasses import dataclass
+
+from pocketvision.data.imagefile import ImageFile
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image. `name` is its path inside the data ("train/ants/1.jpg"): the same wherever the data lies."""
+
+    image: ImageFile
+    label: int  # index into Dataset.classes
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images by split. Data without splits is all "train"; `splits.split` carves "val" from it.
+
+    The order of `classes` and of the samples depends on the names alone, not on the file system.
+    """
+
+    name: str  # short, for people: "ants_bees"
+    source: str  # as it was given; opens the same data again
+    classes: tuple[str, ...]  # a label is an index into these
+    splits: dict[str, tuple[Sample, ...]]  # "train", "val", "test": those that hold images
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number:,} {one if number == 1 else many}"

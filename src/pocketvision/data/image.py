@@ -1,0 +1,76 @@
+"""The one path from an image to the uint8 pixels a network sees.
+
+Training, prediction and every runtime go through `prepare`, so that they cannot disagree: decode with Pillow, turn as
+EXIF says, resize (antialiased bilinear) until the image just covers a box, crop the centre. The pixels are those of
+torchvision's `Resize(256)` and `CenterCrop(224)` on a PIL image, bit for bit. Nothing here needs torch.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pocketvision.data.decode import Pixels, blaming, decode, from_array, from_pil, refuse_bomb
+from pocketvision.data.imagefile import ImageFile
+from pocketvision.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, preprocessing_for
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "ImageFile",
+    "Pixels",
+    "Preprocessing",
+    "decode",
+    "preprocessing_for",
+    "prepare",
+    "resize_crop",
+]
+
+
+def prepare(image: str | Path | ImageFile | bytes | Image.Image | NDArray[Any], p: Preprocessing) -> Pixels:
+    """Any image -> the uint8 H x W x C pixels at `p.resolution` that the network sees. The one path, used everywhere.
+
+    Bytes are an encoded image; arrays are uint8, H x W or H x W x C in RGB order. Raises InputError when the image
+    cannot be read or used.
+    """
+    if isinstance(image, str | Path):
+        image = ImageFile(Path(image))
+    if isinstance(image, ImageFile):
+        name, pixels = image.name, decode(image, p.channels)
+    elif isinstance(image, bytes):
+        name, pixels = "given as bytes", decode(image, p.channels)
+    else:
+        name = str(getattr(image, "filename", "") or "given in memory")
+        with blaming(name):
+            pixels = from_pil(image, p.channels) if isinstance(image, Image.Image) else from_array(image, p.channels)
+    with blaming(name):  # an image of 1 x 10,000 px would be enlarged without end
+        return resize_crop(pixels, p)
+
+
+def resize_crop(image: Pixels, p: Preprocessing) -> Pixels:
+    """Resize H x W x C pixels to just cover `p.resize`, keeping the aspect, and crop the centre at `p.resolution`.
+
+    Equal to torchvision's `Resize(short side)` + `CenterCrop` on a PIL image (antialiased bilinear, long side
+    int(size * long / short), crop offset rounded half to even). Smaller images are enlarged. Raises ValueError when the
+    image is so elongated that it would not fit into memory.
+    """
+    height, width, channels = image.shape
+    (box_height, box_width), (crop_height, crop_width) = p.resize, p.resolution
+    if box_height * width >= box_width * height:  # wider than the box: the height decides
+        new_height, new_width = box_height, box_height * width // height
+    else:
+        new_height, new_width = box_width * height // width, box_width
+    refuse_bomb(new_height * new_width)
+    top, left = round((new_height - crop_height) / 2), round((new_width - crop_width) / 2)
+    corners = (left, top, left + crop_width, top + crop_height)
+
+    def one(band: Pixels) -> Pixels:
+        resized = Image.fromarray(band).resize((new_width, new_height), Image.Resampling.BILINEAR)
+        return np.array(resized.crop(corners))
+
+    if channels == 3:
+        return one(image)
+    # One by one: Pillow has no mode for most numbers, and would weight four channels by the last, as if it were alpha.
+    return np.stack([one(image[:, :, index]) for index in range(channels)], axis=2)

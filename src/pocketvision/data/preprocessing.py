@@ -1,0 +1,93 @@
+"""What happens to an image before the network, as data: it travels with the weights into every file we write."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pocketvision.errors import InputError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+RESIZE_RATIO = 0.875  # 224 / 256: how much of the resized image's side the centre crop keeps
+SMALL = 64  # px; up to here images are icons, digits, patches: nothing is cropped away
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize until the image just covers `resize`, crop `resolution` from the centre, then (x / 255 - mean) / std."""
+
+    resolution: tuple[int, int]  # height, width of the network's input, px
+    resize: tuple[int, int]  # height, width of the box to cover before the centre crop, px
+    channels: int = 3
+    mean: tuple[float, ...] = IMAGENET_MEAN  # of values in 0..1, one per channel
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        height, width = self.resolution
+        if min(height, width) < 1 or self.resize[0] < height or self.resize[1] < width:
+            raise InputError(
+                f"preprocessing: resolution {self.resolution} px, resize {self.resize} px; "
+                "give a resolution of at least 1 x 1 and a resize of at least that"
+            )
+        if self.channels < 1 or len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
+            raise InputError(
+                f"preprocessing: {self.channels} channels, mean {self.mean}, std {self.std}; "
+                "give at least one channel, and one mean and one positive std for each"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values; `from_json` gives an equal object back."""
+        return {
+            "resolution": list(self.resolution),
+            "resize": list(self.resize),
+            "channels": self.channels,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_json(cls, content: Any) -> "Preprocessing":
+        """Rebuild from `to_json`. Raises InputError when a field is missing, unknown or of the wrong kind."""
+        try:
+            if set(content) != {"resolution", "resize", "channels", "mean", "std"}:
+                raise ValueError(f"its fields are {', '.join(sorted(map(str, content)))}")
+            (height, width), (box_height, box_width) = content["resolution"], content["resize"]
+            return cls(
+                resolution=(_whole(height), _whole(width)),
+                resize=(_whole(box_height), _whole(box_width)),
+                channels=_whole(content["channels"]),
+                mean=tuple(_finite(value) for value in content["mean"]),
+                std=tuple(_finite(value) for value in content["std"]),
+            )
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"the description of the preprocessing is damaged ({error}): write the file anew"
+            ) from error
+
+
+def preprocessing_for(resolution: int | tuple[int, int], channels: int = 3) -> Preprocessing:
+    """The usual preprocessing for a network with input `resolution` (px, or height and width).
+
+    Above 64 px the image is resized to resolution / 0.875 and its centre cropped; at 64 px and below it is resized to
+    the resolution itself. Three channels get ImageNet's statistics, any other number 0.5 and 0.5.
+    """
+    height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
+    ratio = RESIZE_RATIO if max(height, width) > SMALL else 1.0
+    resize = (round(height / ratio), round(width / ratio))
+    if channels == 3:
+        return Preprocessing((height, width), resize)
+    return Preprocessing((height, width), resize, channels, mean=(0.5,) * channels, std=(0.5,) * channels)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def _finite(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)

@@ -1,0 +1,84 @@
+"""Opens a data set from whatever the user has: a folder, a CSV, a .tar or .zip of either, or a built-in name."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pocketvision.data.builtin import BUILTIN, builtin_folder
+from pocketvision.data.classes import lock, to_samples
+from pocketvision.data.dataset import Dataset
+from pocketvision.data.imagefile import ImageFile
+from pocketvision.data.layout import TABLE, Layout, is_image, recognise
+from pocketvision.data.table import read_table
+from pocketvision.data.tree import open_tree
+from pocketvision.errors import InputError
+
+ARCHIVES = (".tar", ".zip")
+COMPRESSED = (".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
+def open_dataset(data: str | Path, classes: Sequence[str] | None = None) -> Dataset:
+    """Open labelled images, without reading the images themselves.
+
+    `data` is a folder with train/<class>/, val/<class>/ (or valid, validation) and test/<class>/; a folder of class
+    folders; a CSV with the columns path and label; a .tar or .zip of one of these, read in place; or a built-in name.
+    `classes` locks the class map, for instance to a model's own; else it is locked to the classes of the train split.
+    Raises InputError for data that cannot be read or understood, and for a class that is not in the class map.
+    """
+    if _is_builtin(data):
+        name = source = str(data)
+        layout = _read(builtin_folder(name), classes)
+    else:
+        path = Path(data).expanduser()
+        _require_path(path, str(data))
+        name, source = _name(path), str(data)
+        layout = _read(path, classes)
+    locked = lock(layout, classes, source)
+    return Dataset(name, source, locked, to_samples(layout, locked, bool(classes), source))
+
+
+def _is_builtin(data: str | Path) -> bool:
+    """A string that is a built-in name means that; `./digits`, or a Path that exists, means the folder."""
+    return str(data) in BUILTIN and (isinstance(data, str) or not data.exists())
+
+
+def _name(path: Path) -> str:
+    path = Path(os.path.abspath(path))
+    return path.parent.name if path.name.lower() == TABLE else path.stem if path.is_file() else path.name
+
+
+def _require_path(path: Path, source: str) -> None:
+    try:
+        there = source.strip() != "" and path.exists()
+    except OSError as error:
+        raise InputError(f"cannot open data {source}: {error.strerror}; check the path") from error
+    if there:
+        return
+    near = difflib.get_close_matches(path.name, [*BUILTIN, *_siblings(path)], n=1)
+    if not near:
+        raise InputError(f"data {source!r} not found: give a folder, a CSV, a .tar or .zip, or {', '.join(BUILTIN)}")
+    meant = f"the built-in data {near[0]}" if near[0] in BUILTIN else str(path.with_name(near[0]))
+    raise InputError(f"data {source!r} not found: did you mean {meant}?")
+
+
+def _siblings(path: Path) -> list[str]:
+    try:
+        return [name for name in sorted(os.listdir(path.parent)) if not name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _read(path: Path, classes: Sequence[str] | None) -> Layout:
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix in ARCHIVES:
+        return recognise(open_tree(path), classes, str(path))
+    if suffix == ".csv":
+        return Layout({"train": read_table(ImageFile(path), str(path))}, table=True)
+    if suffix in COMPRESSED:
+        raise InputError(
+            f"cannot read {path} in place, because {suffix} is compressed as a whole: unpack it, or give a .tar or .zip"
+        )
+    if is_image(path.name):
+        raise InputError(f"{path} is one image: data is a folder of class folders, a CSV, a .tar or a .zip")
+    raise InputError(f"cannot read {path} as data: give a folder of class folders, a CSV, a .tar or a .zip")

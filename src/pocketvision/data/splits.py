@@ -1,0 +1,132 @@
+"""Holds out a validation split, and remembers which image is in which split, so that a resumed run sees the same."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.errors import InputError
+from pocketvision.files import write_atomic
+
+FORMAT = 1
+
+
+def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset:
+    """Carve `val` out of `train`, class by class, when the data has no `val`; otherwise the data as it is.
+
+    Of each class with two images or more at least one is held out, and at least one stays. The same data and seed give
+    the same split. Raises InputError when no class has two images.
+    """
+    if "val" in dataset.splits or "train" not in dataset.splits:
+        return dataset
+    if not 0 < val_fraction < 1:
+        raise InputError(
+            f"a validation share of {val_fraction:g} is not possible: give one between 0 and 1, such as 0.2"
+        )
+    train = dataset.splits["train"]
+    members: dict[int, list[int]] = {}
+    for index, sample in enumerate(train):
+        members.setdefault(sample.label, []).append(index)
+    held_out: set[int] = set()
+    for label, indices in sorted(members.items()):
+        # A generator for each class: images added to one class do not reshuffle the others.
+        random.Random(f"{seed}/{dataset.classes[label]}").shuffle(indices)
+        held_out.update(indices[: min(max(1, round(len(indices) * val_fraction)), len(indices) - 1)])
+    if not held_out:
+        raise InputError(f"data {dataset.source} has one image per class, none to validate on: add images")
+    parts = {
+        "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
+        "val": tuple(train[index] for index in sorted(held_out)),
+    }
+    return replace(dataset, splits=parts | {name: part for name, part in dataset.splits.items() if name != "train"})
+
+
+def require_classes(dataset: Dataset) -> None:
+    """Raise InputError unless there is something to learn: two classes or more, each with images to train on."""
+    where = f"data {dataset.source}"
+    train = dataset.splits.get("train", ())
+    if not train:
+        found = ", ".join(dataset.splits) or "nothing"
+        raise InputError(f"{where} has no images to train on (only {found}): add train/<class>/ folders")
+    if len(dataset.classes) < 2:
+        raise InputError(
+            f"{where} has one class only ({dataset.classes[0]}): add a folder with images of another class, "
+            "for instance of what it is to be told apart from"
+        )
+    seen = {sample.label for sample in train}
+    missing = [name for label, name in enumerate(dataset.classes) if label not in seen]
+    if missing:
+        raise InputError(
+            f"{where} has no images to train on of {counted(len(missing), 'class', 'classes')} (first: {missing[0]}): "
+            "add images, or leave the class out"
+        )
+
+
+def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Images per class, zeros included: `{"train": {"ants": 123, ...}, ...}`."""
+    counts = {name: Counter(sample.label for sample in part) for name, part in dataset.splits.items()}
+    return {
+        name: {class_name: count[label] for label, class_name in enumerate(dataset.classes)}
+        for name, count in counts.items()
+    }
+
+
+def save_splits(dataset: Dataset, path: str | Path) -> None:
+    """Write the classes in order and, for each split, the names and labels of its images, as JSON, atomically."""
+    content = {
+        "format": FORMAT,
+        "source": dataset.source,
+        "classes": dataset.classes,
+        "splits": {name: {_key(sample): sample.label for sample in part} for name, part in dataset.splits.items()},
+    }
+    write_atomic(path, json.dumps(content, indent=1) + "\n")
+
+
+def load_splits(path: str | Path, dataset: Dataset) -> Dataset:
+    """`dataset`, opened again, in exactly the splits, order and labels that were saved; new images are left out.
+
+    Raises InputError when the file is missing or damaged, and when an image is gone from the data or labelled anew.
+    """
+    classes, saved = _read(path)
+    now = {_key(sample): sample for part in dataset.splits.values() for sample in part}
+    gone = [name for part in saved.values() for name in part if name not in now]
+    if gone:
+        raise InputError(
+            f"{counted(len(gone), 'image', 'images')} of {path} (first: {gone[0]}) no longer in data {dataset.source}: "
+            "put them back, or start a new run"
+        )
+    splits = {}
+    for split_name, part in saved.items():
+        for name, label in part.items():
+            if dataset.classes[now[name].label] != classes[label]:
+                raise InputError(
+                    f"{name} was labelled {classes[label]} in {path} and is {dataset.classes[now[name].label]} in data "
+                    f"{dataset.source}: start a new run"
+                )
+        splits[split_name] = tuple(Sample(now[name].image, label, now[name].name) for name, label in part.items())
+    return replace(dataset, classes=classes, splits=splits)
+
+
+def _key(sample: Sample) -> str:
+    return sample.name or sample.image.name
+
+
+def _read(path: str | Path) -> tuple[tuple[str, ...], Mapping[str, dict[str, int]]]:
+    try:
+        content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"unknown format {content['format']}")
+        classes, splits = tuple(map(str, content["classes"])), content["splits"]
+        for part in splits.values():
+            for name, label in part.items():
+                if not isinstance(label, int) or not 0 <= label < len(classes):
+                    raise ValueError(f"label {label} of {name}")
+    except FileNotFoundError as error:
+        raise InputError(f"splits {path} not found: start a new run") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"cannot read splits {path}: damaged ({error}); start a new run") from error
+    return classes, splits

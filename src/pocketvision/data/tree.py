@@ -1,0 +1,142 @@
+"""The listing of a folder, tar or zip as one flat dict of names: layouts are recognised in one way in all three."""
+
+import os
+import posixpath
+import stat
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pocketvision.data.imagefile import ImageFile, one_line
+from pocketvision.errors import InputError
+
+BLOCK = 512  # bytes; a tar is made of such blocks
+JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what macOS and Windows leave behind; hidden files are skipped as well
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Every ordinary file below `root` (a folder, .tar or .zip), hidden ones and system leftovers aside."""
+
+    root: Path
+    files: dict[str, ImageFile]  # by posix name relative to the root, sorted
+    folders: frozenset[str]  # posix names of all folders, empty ones too; the root itself is not among them
+
+    def below(self, folder: str) -> "Tree":
+        """The tree seen from a folder inside it."""
+        start = folder + "/"
+        return Tree(
+            self.root,
+            {name[len(start) :]: file for name, file in self.files.items() if name.startswith(start)},
+            frozenset(name[len(start) :] for name in self.folders if name.startswith(start)),
+        )
+
+
+def open_tree(path: Path) -> Tree:
+    """List a folder, .tar or .zip without unpacking. Raises InputError when it cannot be read or is damaged."""
+    try:
+        if path.is_dir():
+            files, folders = list_folder(path)
+        else:
+            files, folders = list_zip(path) if path.suffix.lower() == ".zip" else list_tar(path)
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, RuntimeError, tarfile.TarError, zipfile.BadZipFile) as error:
+        if path.is_dir():
+            raise InputError(f"cannot read folder {path}: {one_line(error)}; check its permissions") from error
+        kind = path.suffix.lower()
+        raise InputError(
+            f"cannot read {path}: not a {kind} archive, or damaged ({one_line(error)}); copy or download it again"
+        ) from error
+    for name in list(files) + sorted(folders):
+        while name := posixpath.dirname(name):
+            folders.add(name)
+    return Tree(path, dict(sorted(files.items())), frozenset(folders))
+
+
+Listing = tuple[dict[str, ImageFile], set[str]]
+
+
+def list_folder(root: Path) -> Listing:
+    """Files and folders below `root`. Symbolic links are followed, but not round in circles."""
+    files: dict[str, ImageFile] = {}
+    folders: set[str] = set()
+
+    def walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        with os.scandir(folder) as scan:
+            entries = list(scan)
+        for entry in entries:
+            name = prefix + entry.name
+            if _hidden(entry.name):
+                continue
+            if entry.is_file():
+                files[name] = ImageFile(Path(entry.path))
+            elif entry.is_dir():
+                status = entry.stat()
+                here = (status.st_dev, status.st_ino)
+                if here not in above:
+                    folders.add(name)
+                    walk(Path(entry.path), name + "/", above | {here})
+
+    status = root.stat()
+    walk(root, "", frozenset({(status.st_dev, status.st_ino)}))
+    return files, folders
+
+
+def list_tar(path: Path) -> Listing:
+    """Files and folders of an uncompressed tar, each file as the stretch of bytes it occupies."""
+    files: dict[str, ImageFile] = {}
+    folders: set[str] = set()
+    with tarfile.open(path, "r:") as tar:
+        for member in tar:
+            name = _inside(member.name)
+            if name is None:
+                continue
+            if member.isdir():
+                folders.add(name)
+            elif member.islnk():  # a second name of a file that came before it
+                first = files.get(_inside(member.linkname) or "")
+                if first is not None:
+                    files[name] = first
+            elif member.isreg() and not member.issparse():
+                files[name] = ImageFile(path, member.name, member.offset_data, member.size)
+        _check_end(path, tar.offset)
+    return files, folders
+
+
+def list_zip(path: Path) -> Listing:
+    """Files and folders of a zip, each file by its member name."""
+    files: dict[str, ImageFile] = {}
+    folders: set[str] = set()
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = _inside(member.filename.replace("\\", "/"))  # some Windows tools write backslashes
+            if name is None or stat.S_ISLNK(member.external_attr >> 16):
+                continue
+            if member.is_dir() or member.filename.endswith("\\"):
+                folders.add(name)
+            elif member.flag_bits & 1:
+                raise InputError(f"{path} is encrypted: unpack it with its password and give the folder")
+            else:
+                files[name] = ImageFile(path, member.filename)
+    return files, folders
+
+
+def _inside(name: str) -> str | None:
+    """A member's name, normalised; None for the root, for hidden names and for leftovers of the system."""
+    name = posixpath.normpath(name).lstrip("/")
+    return None if name in ("", ".") or any(_hidden(part) for part in name.split("/")) else name
+
+
+def _hidden(part: str) -> bool:
+    return part.startswith(".") or part in JUNK
+
+
+def _check_end(path: Path, end: int) -> None:
+    """A tar ends with blocks of zeros. tarfile takes a damaged header or a cut for the end as well: we do not."""
+    with open(path, "rb") as file:
+        file.seek(end)
+        block = file.read(BLOCK)
+    if len(block) < BLOCK or block.strip(b"\0"):
+        raise tarfile.ReadError(f"the listing breaks off at byte {end:,}")

@@ -1,0 +1,94 @@
+"""How often a network is right on labelled images, from the image files on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pocketvision.data.image import prepare
+from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.sources import open_dataset
+from pocketvision.errors import InputError
+from pocketvision.progress import Steps
+
+if TYPE_CHECKING:
+    from pocketvision.network import Network
+    from pocketvision.runtimes import Runnable
+    from pocketvision.runtimes.predictor import Exported
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`top1`, `top5` as fractions; `confusion[truth, answer]` counts images."""
+
+    images: int
+    top1: float
+    top5: float
+    confusion: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        return {"images": self.images, "top1": self.top1, "top5": self.top5}
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson score interval of `top1`: what other images of the same kind could have given."""
+        n, p, z = self.images, self.top1, 1.96
+        centre, half = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+        low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+        return max(0.0, low), min(1.0, high)
+
+
+def evaluate(model: Network | Exported | str | Path, data: str | Path, split: str | None = None) -> dict[str, Any]:
+    """{images, top1, top5, split} of a network on DATA; its own class names decide what a label means.
+
+    The test split when there is one, else val, else all images; `split` chooses. InputError for labels that the
+    network does not have.
+    """
+    if isinstance(model, (str, Path)):
+        from pocketvision.loading import load
+
+        model = load(model)
+    dataset = open_dataset(data, classes=model.classes)
+    name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
+    if not dataset.splits.get(name):
+        raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")
+    result = evaluate_samples(as_runnable(model), dataset.splits[name])
+    return {**result.to_json(), "split": name if _is_split(dataset) else "all"}
+
+
+def _is_split(dataset: Dataset) -> bool:
+    return sum(bool(samples) for samples in dataset.splits.values()) > 1
+
+
+def as_runnable(model: Network | Exported) -> Runnable:
+    """The thing that answers: an exported file's session, or the network in PyTorch."""
+    from pocketvision.runtimes.predictor import Exported
+
+    if isinstance(model, Exported):
+        return model.runnable
+    from pocketvision.runtimes import torch as runtime
+
+    return runtime.load(model)
+
+
+def evaluate_samples(runnable: Runnable, samples: Sequence[Sample], show: bool = True) -> Evaluation:
+    """Decode, resize and classify each sample's file; count."""
+    classes = len(runnable.classes)
+    confusion = np.zeros((classes, classes), dtype=int)
+    top5 = 0
+    with Steps("evaluating", len(samples), show) as steps:
+        for start in range(0, len(samples), BATCH):
+            chunk = samples[start : start + BATCH]
+            pixels = np.stack([prepare(sample.image, runnable.preprocessing) for sample in chunk])
+            for sample, probabilities in zip(chunk, runnable.run(pixels), strict=True):
+                best = np.argsort(-probabilities, kind="stable")[:5]
+                confusion[sample.label, best[0]] += 1
+                top5 += int(sample.label in best)
+            steps.done(start + len(chunk))
+    return Evaluation(len(samples), float(np.trace(confusion)) / len(samples), top5 / len(samples), confusion)

@@ -1,0 +1,71 @@
+"""Writing files so that a killed run leaves either the old content or the new one, never half of it."""
+
+import os
+import secrets
+from pathlib import Path
+
+from pocketvision.errors import InputError
+
+
+def write_atomic(path: str | Path, data: bytes | str) -> None:
+    """Write `data` (text as UTF-8) to `path`: a temporary file in the same folder, fsync, rename.
+
+    Raises InputError when the folder does not exist, cannot be written or is full; `path` is then as it was before.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
+    try:
+        # Mode "x" never writes through another file, and gives ordinary permissions, unlike the tempfile module.
+        with open(temporary, "xb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {_reason(error)}; choose another place, or make room there") from error
+    finally:
+        _remove(temporary)
+    _sync_folder(path.parent)
+
+
+def writable_folder(path: str | Path) -> Path:
+    """Create the folder `path` (and its parents) if needed and prove with a temporary file that it can be written.
+
+    Raises InputError when it cannot. Call it before the work whose results go there.
+    """
+    path = Path(path)
+    probe = path / f".probe.{secrets.token_hex(4)}.tmp"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with open(probe, "xb") as file:
+            file.write(b"probe")
+    except OSError as error:
+        raise InputError(f"cannot write to folder {path}: {_reason(error)}; choose another folder") from error
+    finally:
+        _remove(probe)
+    return path
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:  # renamed already, or never made: either way nothing is left of it that we could remove
+        return
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable where the system allows to open a folder (not on Windows)."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:  # some network and container file systems refuse; the content itself is already on disk
+        return
+    finally:
+        os.close(handle)

@@ -1,0 +1,102 @@
+"""The grid that `fit` chooses from: families x widths x resolutions, with costs and expected accuracy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from pocketvision.measure.count import count
+from pocketvision.models import MODELS, create_spec, variant_name
+from pocketvision.models.published import estimate_top1
+from pocketvision.network import build_meta
+from pocketvision.spec import Spec, total_stride
+
+WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4)
+RESOLUTIONS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224)
+ENLARGE = 4  # more pixels than this times the image's own tell the network nothing new
+STANDARD_STRIDE = 32  # of all families here, before the small-input stem
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A family at a width and a resolution. `score` is the ImageNet top-1 published or estimated for it."""
+
+    family: str
+    width: float
+    resolution: int
+    params: int
+    macs: int
+    score: float
+    score_source: str
+    pretrained: bool
+
+    @property
+    def name(self) -> str:
+        return variant_name(self.family, self.width, self.resolution)
+
+    def spec(self, classes: int, channels: int) -> Spec:
+        return create_spec(self.family, self.width, self.resolution, classes, channels)
+
+
+def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] | None) -> list[Candidate]:
+    """All candidates for images whose shorter side is about `side` px; costs counted on the built modules."""
+    found = []
+    for family in MODELS:
+        widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
+        for width in sorted(widths):
+            for resolution in RESOLUTIONS:
+                if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
+                    continue
+                spec = create_spec(family, width, resolution, classes, channels)
+                costs = count(build_meta(spec), (1, channels, *spec.size))
+                positions = resolution * STANDARD_STRIDE / total_stride(spec.trunk)
+                score, source = estimate_top1(family, width, positions)
+                found.append(
+                    Candidate(family, width, resolution, costs.params, costs.macs, score, source, pretrained == (family, width))
+                )
+    return found
+
+
+def lines(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
+    """One line for each family (pretrained ones apart): by rising cost, keeping what no cheaper one outscores."""
+
+    def key(candidate: Candidate) -> tuple[bool, str]:
+        return not candidate.pretrained, candidate.family
+
+    result = []
+    for _, group in groupby(sorted(candidates, key=key), key=key):
+        line: list[Candidate] = []
+        for candidate in sorted(group, key=lambda c: (c.macs, -c.score)):
+            if not line or candidate.score > line[-1].score:
+                line.append(candidate)
+        result.append(line)
+    return result
+
+
+def largest_that_fits(line: list[Candidate], fits: Callable[[Candidate], bool]) -> Candidate | None:
+    """The costliest candidate of a line that fits, found by bisection on multiply-adds: log2(n) are timed, not n."""
+    low, high = -1, len(line)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(line[middle]):
+            low = middle
+        else:
+            high = middle
+    return line[low] if low >= 0 else None
+
+
+def predict_ms(candidate: Candidate, timed: dict[Candidate, float]) -> float | None:
+    """Latency of an untimed candidate, log-log between the timed ones of its family nearest in multiply-adds."""
+    known = sorted((c.macs, ms) for c, ms in timed.items() if c.family == candidate.family)
+    if not known:
+        return None
+    if len(known) == 1:
+        return known[0][1] * candidate.macs / known[0][0]
+    nearest = sorted(known, key=lambda item: abs(math.log(item[0] / candidate.macs)))[:2]
+    (m0, t0), (m1, t1) = sorted(nearest)
+    if m0 == m1:
+        return t0
+    slope = min(1.5, max(0.0, math.log(t1 / t0) / math.log(m1 / m0)))
+    return t0 * (candidate.macs / m0) ** slope

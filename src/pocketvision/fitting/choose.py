@@ -1,0 +1,151 @@
+"""Choosing: time what brackets the budget on this device, keep what fits, take the most accurate."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pocketvision.errors import InputError
+from pocketvision.fitting.candidates import Candidate, largest_that_fits, lines, predict_ms
+from pocketvision.measure.latency import Latency, time_interleaved
+from pocketvision.network import build
+from pocketvision.progress import Steps
+from pocketvision.runtimes import get_runtime
+
+HEADROOM = 0.92  # a candidate must stay this far below the budget: the trained network is timed again
+FINALISTS = 3
+
+
+@dataclass
+class Timer:
+    """Times candidates in the runtime that will run them, with the real number of classes; remembers every result."""
+
+    classes: int
+    channels: int
+    runtime: str
+    threads: int
+    known: dict[Candidate, Latency] = field(default_factory=dict)
+
+    def time(self, candidates: Sequence[Candidate], rounds: int = 9) -> None:
+        """Export and time `candidates` together, interleaved."""
+        runtime = get_runtime(self.runtime)
+        with tempfile.TemporaryDirectory() as folder:
+            calls = {}
+            for candidate in candidates:
+                net = build(candidate.spec(self.classes, self.channels)).eval()
+                path = Path(folder) / f"{candidate.name}.onnx"
+                runtime.convert(net, path)
+                calls[candidate.name] = caller(runtime.load(path, self.threads))
+            found = time_interleaved(calls, threads=self.threads, rounds=rounds)
+        for candidate in candidates:
+            self.known[candidate] = found[candidate.name]
+
+
+def caller(runnable: Any) -> Any:
+    """One call of the shipped contract at batch 1 on an ordinary image: uint8 noise, for zeros would lie."""
+    p = runnable.preprocessing
+    image = np.random.default_rng(0).integers(0, 256, (1, *p.resolution, p.channels), dtype=np.uint8)
+    return lambda: runnable.run(image)
+
+
+def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bool = True) -> Candidate:
+    """The best candidate inside the budget: pretrained weights first, then published accuracy.
+
+    InputError, with what the fastest one needs, when nothing fits.
+    """
+    limit = HEADROOM * budget_ms
+
+    def fits(candidate: Candidate) -> bool:
+        return timer.known[candidate].high_ms <= limit
+
+    groups = lines(candidates)
+    expected = sum(int(np.ceil(np.log2(len(line) + 1))) for line in groups)
+    best: list[Candidate] = []
+    with Steps("timing candidates", expected, show) as steps:
+        begun = 0
+
+        def time_and_check(candidate: Candidate) -> bool:
+            nonlocal begun
+            timer.time([candidate])
+            begun += 1
+            steps.done(min(begun, expected), f"{candidate.name} {timer.known[candidate].median_ms:.2f} ms")
+            return fits(candidate)
+
+        for line in groups:
+            found = largest_that_fits(line, time_and_check)
+            if found:
+                best.append(found)
+        rank = sorted(best, key=lambda c: (c.pretrained, c.score), reverse=True)
+        while rank:
+            timer.time(rank[:FINALISTS], rounds=21)
+            inside = [candidate for candidate in rank[:FINALISTS] if fits(candidate)]
+            if inside:
+                return inside[0]
+            # The second, longer look threw all of them out: go one step down each line.
+            rank = [c for c in rank[FINALISTS:] if fits(c)] + [
+                cheaper for line in groups for c in rank[:FINALISTS] if c in line for cheaper in line[: line.index(c)][-1:]
+            ]
+            rank.sort(key=lambda c: (c.pretrained, c.score), reverse=True)
+    fastest = min(timer.known, key=lambda c: timer.known[c].median_ms)
+    needs = timer.known[fastest]
+    raise InputError(
+        f"nothing fits {budget_ms:g} ms in {timer.runtime} with {timer.threads} thread(s) on this machine: the fastest "
+        f"candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; give at least {needs.high_ms / HEADROOM * 1.05:.2g}ms"
+    )
+
+
+def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, timer: Timer) -> str:
+    """Why this one, in words."""
+    timed = timer.known
+    text = (
+        f"Of {len(candidates)} candidates (families x widths x resolutions) {len(timed)} were timed on this machine, the "
+        f"others lie between them in multiply-adds. "
+    )
+    if chosen.pretrained:
+        text += f"The pretrained weights given are {chosen.family} at width {chosen.width:g}, so its resolutions came first; "
+        text += f"{chosen.resolution} px is the largest that keeps {budget_ms:g} ms with some headroom"
+    else:
+        text += f"{chosen.name} has the best {chosen.score_source} ImageNet accuracy of those that keep {budget_ms:g} ms "
+        text += "with some headroom"
+    above = [c for c in timed if c.score > chosen.score and timed[c].low_ms > HEADROOM * budget_ms]
+    if above:
+        nearest = min(above, key=lambda c: timed[c].median_ms)
+        text += f"; the next better one timed, {nearest.name}, needs {timed[nearest].median_ms:.2f} ms"
+    return text + "."
+
+
+def candidate_rows(
+    candidates: list[Candidate], chosen: Candidate, budget_ms: float, timer: Timer
+) -> list[dict[str, Any]]:
+    """The `candidates` of report.json, by expected accuracy."""
+    medians = {candidate: latency.median_ms for candidate, latency in timer.known.items()}
+    rows = []
+    for c in sorted(candidates, key=lambda c: -c.score):
+        latency = timer.known.get(c)
+        predicted = None if latency else predict_ms(c, medians)
+        expected = latency.high_ms if latency else predicted
+        rows.append(
+            {
+                "model": c.name,
+                "family": c.family,
+                "width": c.width,
+                "resolution": c.resolution,
+                "params": c.params,
+                "macs": c.macs,
+                "latency_ms": latency.median_ms if latency else None,
+                "latency_interval_ms": [latency.low_ms, latency.high_ms] if latency else None,
+                "predicted_ms": predicted,
+                "timed": latency is not None,
+                "fits": expected is not None and expected <= HEADROOM * budget_ms,
+                "score": c.score,
+                "score_source": c.score_source,
+                "pretrained": c.pretrained,
+                "chosen": c == chosen,
+            }
+        )
+    return rows

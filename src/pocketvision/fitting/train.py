@@ -1,0 +1,106 @@
+"""`train`: one network, chosen by the user, on the user's images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pocketvision import __version__
+from pocketvision.data.sources import open_dataset
+from pocketvision.data.splits import require_classes
+from pocketvision.errors import InputError
+from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.survey import survey
+from pocketvision.models import create_model, create_spec
+from pocketvision.progress import say
+from pocketvision.runfolder import RunFolder, split_once
+from pocketvision.runtimes import torch as runtime
+from pocketvision.training.loop import train_network
+from pocketvision.training.recipe import Recipe, fine_tune, from_scratch
+from pocketvision.units import parse_duration
+from pocketvision.weights import read_state, recognise, save
+
+RESULT, MODEL = "result.json", "model.safetensors"
+
+
+def train(
+    data: str | Path,
+    model: str,
+    *,
+    width: float | None = None,
+    resolution: int | None = None,
+    channels: int | None = None,
+    pretrained: str | Path | None = None,
+    epochs: int | None = None,
+    time: str | None = None,
+    lr: float | None = None,
+    recipe: Recipe | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    fresh: bool = False,
+    show: bool = True,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train the network `model` (a name that `list_models` knows) on `data`; returns and writes what came of it.
+
+    `epochs` (or the recipe's) and `time`, whichever ends first. Writes model.safetensors, recipe.json, metrics.csv and
+    result.json into `out`; the same call goes on with an unfinished run there. InputError for bad input.
+    """
+    seconds = parse_duration(time, "time") if time else None
+    dataset = open_dataset(data)
+    require_classes(dataset)
+    state = read_state(pretrained) if pretrained else None
+    if state:
+        recognise(state, str(pretrained))
+    channels = channels or (3 if state else survey(dataset.splits["train"]).channels)
+    spec = create_spec(model, width, resolution, len(dataset.classes), channels)
+    changes: dict[str, Any] = {"seed": seed, "epochs": epochs, "lr": lr}
+    recipe = dataclasses.replace(
+        recipe or (fine_tune if state else from_scratch)(channels), **{k: v for k, v in changes.items() if v is not None}
+    )
+    torch.manual_seed(seed)
+    net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
+    if pretrained:
+        net.provenance["pretrained"] = Path(pretrained).name
+    settings = {
+        "data": str(data),
+        "spec": spec.to_json(),
+        "recipe": recipe.to_json(),
+        "seconds": seconds,
+        "pretrained": str(pretrained) if pretrained else None,
+    }
+    folder = RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), settings, RESULT, fresh)
+    finished = folder.read(RESULT)
+    if finished is not None:
+        if show:
+            say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
+        return finished
+    dataset = split_once(folder, dataset, seed)
+    folder.write("recipe.json", recipe.to_json())
+    history = train_network(net, dataset, recipe, seconds, folder.out, show)
+    split_name = _held_out(dataset.splits)
+    result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
+    net.metrics = {**result.to_json(), "split": split_name}
+    net.provenance.update(data=dataset.name, command=command, seed=seed, pocketvision=__version__)
+    save(net, folder.out / MODEL)
+    report = {
+        "model": spec.name,
+        "file": str(folder.out / MODEL),
+        **net.metrics,
+        "top1_interval": list(result.interval),
+        "epochs": len(history.epochs),
+        "seconds": history.seconds,
+    }
+    folder.write(RESULT, report)  # last: its presence says that the run is finished
+    return report
+
+
+def _held_out(splits: dict[str, Sequence[Any]]) -> str:
+    for name in ("test", "val"):
+        if splits.get(name):
+            return name
+    raise InputError("no image is left for validation: give more than one image of a class")

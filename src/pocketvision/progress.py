@@ -1,0 +1,67 @@
+"""What a person sees during long work: a bar with the time left on a terminal, a line now and then elsewhere.
+
+Everything goes to standard error, so that standard output stays clean for results.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+QUIET_SECONDS = 10.0  # between two lines where there is no terminal
+
+console = Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """One line of plain text for the person who waits."""
+    console.print(message, markup=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """`75.2` -> `1m 15s`."""
+    seconds = max(0, round(seconds))
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"{hours}h {minutes % 60:02d}m" if hours else f"{minutes}m {seconds % 60:02d}s" if minutes else f"{seconds}s"
+
+
+class Steps:
+    """`with Steps("timing", 20) as steps: ... steps.done(3, "mobilenet_v2")`."""
+
+    def __init__(self, label: str, total: float, show: bool = True) -> None:
+        self.label, self.total, self.show = label, total, show
+        self.started = self.last_line = time.monotonic()
+        self.offset = 0.0  # what was done before this process began
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Steps:
+        self.started = self.last_line = time.monotonic()
+        if self.show and console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._task = self._bar.add_task(self.label, total=self.total, note="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def resume_at(self, done: float) -> None:
+        """Work that an earlier process did: shown as done, not counted for the speed."""
+        self.offset = done
+        self.done(done)
+
+    def done(self, done: float, note: str = "", total: float | None = None) -> None:
+        """`done` of `total` steps are finished; `note` says where things stand."""
+        self.total = total or self.total
+        if self._bar:
+            self._bar.update(self._task, completed=done, total=self.total, note=note)
+        elif self.show and time.monotonic() - self.last_line > QUIET_SECONDS:
+            self.last_line = time.monotonic()
+            fresh = done - self.offset
+            left = (self.last_line - self.started) / fresh * (self.total - done) if fresh > 0 else None
+            say(f"{self.label}: {done / self.total:4.0%} {note}" + (f", {duration(left)} left" if left is not None else ""))

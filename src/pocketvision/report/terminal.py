@@ -1,0 +1,147 @@
+"""What a run says in the terminal at its end, and the tables of the other commands. [core]
+
+Nothing here prints colours or box drawing where the console cannot show them: rich drops colours when the output is
+not a terminal, and `Fitted` rewrites our own signs for consoles without Unicode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from . import text, words
+
+Format = str | Callable[[Any], str]
+"""How a column shows a value: a format specification (`".2f"`; `""` as it is) or a function."""
+
+FILES = ("model.onnx", "model.safetensors", "report.html", "report.json")
+_BAR = 24  # letters
+_ASCII = str.maketrans(
+    {"–": "-", "×": "x", "≈": "~", "·": "-", "…": ".", "✓": "*", "✕": "!", "━": "=", "─": "-", "╋": "|"}
+)
+_STYLES = {"good": "green", "bad": "red", "unknown": "yellow"}
+_SIGNS = {"good": "✓", "bad": "✕", "unknown": "–"}
+
+
+class Fitted:
+    """Text that is shown in signs the console's encoding has, and in none that a terminal would obey."""
+
+    def __init__(self, shown: Text) -> None:
+        self.shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._fitted(options)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._fitted(options))
+
+    def _fitted(self, options: ConsoleOptions) -> Text:
+        fitted = self.shown.copy()
+        fitted.plain = text.printable(self.shown.plain)
+        if options.ascii_only:
+            fitted.plain = fitted.plain.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+        return fitted
+
+
+def verdict_panel(report: Mapping[str, Any], console: Console, folder: str | Path | None = None) -> None:
+    """Print the verdict, its reason, the export check, and which of the run's files lie in `folder`."""
+    verdict: Mapping[str, Any] = report.get("verdict") or {}
+    check: Mapping[str, Any] = report.get("export_check") or {}
+    kept, export = words.budget(verdict), words.export(check)
+    interval = verdict.get("top1_interval")
+    size = [
+        f"{text.count(verdict.get(key))} {what}" for key, what in (("params", "parameters"), ("macs", "multiply-adds"))
+    ]
+    rows = [
+        (
+            "accuracy",
+            _figure(text.percent(verdict.get("top1")), text.percent_interval(interval), words.split_images(verdict)),
+        ),
+        ("latency", _figure(text.milliseconds(verdict.get("latency_ms")), words.where_measured(verdict))),
+        ("", _bar(verdict, kept)),
+        ("size", _figure(text.size(verdict.get("size_bytes")), *size)),
+        ("export", Text.assemble((f"{_SIGNS[export.state]} ", _STYLES[export.state]), export.text)),
+    ]
+    if reason := verdict.get("reason"):
+        rows.append(("why", Text(str(reason))))
+    rows += [("note" if i == 0 else "", Text(str(note), "dim")) for i, note in enumerate(report.get("notes") or [])]
+    if folder is not None:
+        there = [name for name in FILES if (Path(folder) / name).exists()]
+        rows.append(("files", Text.assemble((f"{folder}/", "bold"), (" " + "  ".join(there), "cyan"))))
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold", ratio=1)
+    for label, shown in rows:
+        grid.add_row(label, Fitted(shown))
+    title = Text.assemble(
+        (f"{_SIGNS[kept.state]} ", _STYLES[kept.state]),
+        (words.network_name(verdict), "bold"),
+        (f"  {kept.text}", _STYLES[kept.state]),
+    )
+    content: RenderableType = Group(Fitted(title), Text(), grid)
+    if console.is_terminal:
+        content = Panel(
+            content,
+            box=box.ROUNDED,
+            border_style=_STYLES[kept.state],
+            padding=(1, 2),
+            expand=False,
+            width=min(console.width, 100),
+        )
+    console.print(content)
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str, Format]]) -> Table:
+    """A table of `rows`: one column per (key, heading, format).
+
+    Columns of numbers are set to the right; a missing value, None and NaN are a dash. Names are shown as they are:
+    square brackets in them are not markup.
+    """
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for key, heading, _ in columns:
+        numeric = any(text.number(row.get(key)) is not None for row in rows)
+        made.add_column(Fitted(Text(heading)), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    for row in rows:
+        made.add_row(*(Fitted(Text(_cell(row.get(key), how))) for key, _, how in columns))
+    return made
+
+
+def _cell(value: Any, how: Format) -> str:
+    if value is None or (isinstance(value, float) and text.number(value) is None):
+        return "-"
+    if callable(how):
+        return how(value)
+    return format(value, how) if how else text.plain(value)
+
+
+def _figure(figure: str, *facts: str) -> Text:
+    """A bold figure and what is known about it; facts that are missing are left out."""
+    said = " · ".join(fact for fact in facts if fact and text.MISSING not in fact.split())
+    return Text.assemble((figure, "bold"), f"  {said}" if said else "")
+
+
+def _bar(verdict: Mapping[str, Any], kept: words.Statement) -> Text:
+    """The latency as a bar against the budget, which is a tick on it."""
+    median, budget_ms = text.number(verdict.get("latency_ms")), text.number(verdict.get("budget_ms"))
+    if median is None or not budget_ms:
+        return Text(kept.text, "dim")
+    full = max(budget_ms * 1.2, median * 1.02)
+    tick = min(round(_BAR * budget_ms / full), _BAR - 1)
+    filled = max(1, round(_BAR * median / full))
+    if kept.state == "good":
+        filled = min(filled, tick)  # rounding must not make the bar touch a budget that is kept
+    bar = Text()
+    for i in range(_BAR):
+        if i == tick:
+            bar.append("╋", "bold")
+        else:
+            bar.append("━" if i < filled else "─", _STYLES[kept.state] if i < filled else "dim")
+    return bar.append(f"  {text.percent(median / budget_ms, 0)} of {text.limit(budget_ms)}", "dim")

@@ -1,0 +1,98 @@
+"""The sentences of a report, said the same way on the page and in the terminal. [core]"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from .text import limit, number, pair, percent, plain, resolution, whole
+
+# Two runtimes that compute the same network in float32 differ by rounding only; more than this is another network.
+MAX_ABS_ERROR = 1e-4
+
+RUNTIMES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch", "openvino": "OpenVINO", "litert": "LiteRT"}
+
+
+class Statement(NamedTuple):
+    state: Literal["good", "bad", "unknown"]
+    text: str
+
+
+def runtime_name(runtime: object) -> str:
+    """The runtime's name as its makers write it."""
+    return RUNTIMES.get(str(runtime), str(runtime)) if runtime else "the exported runtime"
+
+
+def network_name(network: Mapping[str, Any]) -> str:
+    """The model with the width and resolution that its name does not already say: `mobilenet_v2 × 0.75, 160 px`."""
+    name = str(network.get("model") or "no network")
+    said = name.split("_")
+    width, side = number(network.get("width")), network.get("resolution")
+    if width is not None and width != 1 and f"{width:g}" not in said:
+        name += f" × {width:g}"
+    if side and str(side) not in said:
+        name += f", {resolution(side)}"
+    return name
+
+
+def budget(verdict: Mapping[str, Any]) -> Statement:
+    """Whether the budget is kept. It is when the whole interval of the median lies below it, not the median alone."""
+    allowed, median = number(verdict.get("budget_ms")), number(verdict.get("latency_ms"))
+    if allowed is None:
+        return Statement("unknown", "no latency budget was set")
+    if median is None:
+        return Statement("unknown", f"not timed against the budget of {limit(allowed)}")
+    interval = pair(verdict.get("latency_interval_ms")) or (median, median)
+    met = verdict.get("budget_met")
+    if met if isinstance(met, bool) else interval[1] < allowed:
+        return Statement("good", f"within the budget of {limit(allowed)}")
+    if median < allowed:
+        return Statement("bad", f"not surely within the budget of {limit(allowed)}: the interval reaches above it")
+    over = median / allowed - 1
+    return Statement(
+        "bad", f"over the budget of {limit(allowed)}" + (f" by {percent(over, 0)}" if over >= 0.01 else "")
+    )
+
+
+def where_measured(verdict: Mapping[str, Any]) -> str:
+    """`one image in ONNX Runtime, 1 thread`."""
+    threads = number(verdict.get("threads"))
+    said = "" if not threads else f", {whole(threads)} thread" + ("s" if threads != 1 else "")
+    return f"one image in {runtime_name(verdict.get('runtime'))}{said}"
+
+
+def split_images(verdict: Mapping[str, Any]) -> str:
+    """`360 images of the test split`; "" when nothing was counted."""
+    images = number(verdict.get("images"))
+    split = verdict.get("split")
+    return "" if images is None else f"{whole(images)} images" + (f" of the {split} split" if split else "")
+
+
+def export(check: Mapping[str, Any]) -> Statement:
+    """What running the exported file over the images showed, against the network in PyTorch."""
+    agreement, error = number(check.get("top1_agreement")), number(check.get("max_abs_error"))
+    images = number(check.get("images"))
+    if agreement is None and error is None:
+        return Statement("unknown", "The exported file has not been checked.")
+    said = []
+    if agreement is not None and images:
+        same = round(agreement * images)
+        said.append(
+            f"the same answer on all {whole(images)} images"
+            if same == images and agreement == 1
+            else f"the same answer on {whole(same)} of {whole(images)} images"
+        )
+    elif agreement is not None:
+        said.append(f"the same answer on {percent(agreement, 2)} of the images")
+    if error is not None:
+        said.append(f"probabilities differ by at most {error:.1e}" if error else "probabilities equal to the last bit")
+    sound = (agreement is None or agreement == 1) and (error is None or error < MAX_ABS_ERROR)
+    text = f"{runtime_name(check.get('runtime'))} against PyTorch, from the image files on: {'; '.join(said)}."
+    return Statement("good" if sound else "bad", text)
+
+
+def pretrained(value: object) -> str:
+    """Where the weights started: `trained from scratch`, or from which file."""
+    if not value:
+        return "trained from scratch"
+    return "started from pretrained weights" if value is True else f"started from {plain(value)}"

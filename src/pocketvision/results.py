@@ -1,0 +1,32 @@
+"""What a network answers for one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer of a classifier: one probability for each class; `image` is the image's name, if it has one."""
+
+    probabilities: NDArray[np.float32]  # one per class, summing to 1
+    classes: tuple[str, ...]
+    image: str = ""
+
+    def top(self, k: int = 5) -> list[tuple[int, str, float]]:
+        """The `k` most probable classes, best first: (index, name, probability). Fewer when there are fewer classes."""
+        best = np.argsort(-self.probabilities, kind="stable")[: max(0, k)]
+        return [(int(index), self.classes[index], float(self.probabilities[index])) for index in best]
+
+    def to_json(self, k: int = 5) -> dict[str, Any]:
+        """`{image, top: [{index, name, probability}]}` with the `k` best classes."""
+        names = ("index", "name", "probability")
+        return {"image": self.image, "top": [dict(zip(names, entry, strict=True)) for entry in self.top(k)]}
+
+    def __repr__(self) -> str:
+        answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))
+        return f"<Result {self.image + ': ' if self.image else ''}{answers}>"

@@ -1,0 +1,60 @@
+"""The run folder: what has been done already, so that the same command goes on instead of starting again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pocketvision.data.dataset import Dataset
+from pocketvision.data.splits import load_splits, save_splits, split
+from pocketvision.errors import InputError
+from pocketvision.files import write_atomic, writable_folder
+
+SETTINGS, SPLITS = "state/settings.json", "splits.json"
+
+
+class RunFolder:
+    """`out` holds one run. Opening it with other settings than it was begun with is an InputError."""
+
+    def __init__(self, out: Path, settings: dict[str, Any], result: str, fresh: bool = False) -> None:
+        """`result` is the file whose presence says that the run is finished; `fresh` forgets what was done."""
+        self.out, self.result = out, result
+        begun = self.read(SETTINGS)
+        if begun is not None and fresh:
+            (out / result).unlink(missing_ok=True)
+            (out / SPLITS).unlink(missing_ok=True)
+            shutil.rmtree(out / "state")
+        elif begun is not None and begun != settings:
+            changed = [key for key in settings if begun.get(key) != settings[key]]
+            raise InputError(
+                f"{out} holds a run with other settings ({', '.join(changed)} differ): choose another --out folder, "
+                f"or --fresh to start it again"
+            )
+        writable_folder(out)
+        writable_folder(out / "state")
+        self.write(SETTINGS, settings)
+
+    def read(self, name: str) -> Any:
+        """JSON content of a file in the folder; None when it is not there yet."""
+        path = self.out / name
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}): delete it, or choose another --out folder") from None
+
+    def write(self, name: str, content: Any) -> None:
+        write_atomic(self.out / name, json.dumps(content, indent=1))
+
+
+def split_once(folder: RunFolder, dataset: Dataset, seed: int) -> Dataset:
+    """`dataset` with a val split: carved on the first run and saved, the saved one from then on."""
+    path = folder.out / SPLITS
+    if path.is_file():
+        return load_splits(path, dataset)
+    dataset = split(dataset, seed=seed)
+    save_splits(dataset, path)
+    return dataset

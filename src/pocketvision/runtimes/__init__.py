@@ -1,0 +1,85 @@
+"""Engines that run a shipped network. One file per runtime, with `load` and, where it has a file format, `convert`.
+
+    convert(net, path, macs=None) -> Path    write a Network as one file of this runtime
+    load(source, threads=0) -> Runnable      a file of this runtime (torch: a Network), ready to run; 0: all cores
+
+A new runtime is one file here, one line in RUNTIMES, one in SUFFIXES for its files, and one in INSTALL unless it comes
+with the package.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketvision.data.image import Preprocessing
+from pocketvision.errors import InputError
+
+RUNTIMES: dict[str, str] = {
+    "onnxruntime": "pocketvision.runtimes.onnxruntime",
+    "torch": "pocketvision.runtimes.torch",
+}
+
+# The runtime that opens a file, by the ending of its name.
+SUFFIXES: dict[str, str] = {
+    ".onnx": "onnxruntime",
+}
+
+# What to install for a runtime that does not come with the package itself.
+INSTALL: dict[str, str] = {
+    "torch": "'pocketvision[train]'",
+}
+
+
+class Runnable(Protocol):
+    """A network in an engine: pixels in, probabilities out, everything between inside."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def version(self) -> str: ...
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """N x H x W x C pixels at `preprocessing.resolution` -> N x classes probabilities."""
+        ...
+
+
+def get_runtime(name: str) -> ModuleType:
+    """The module of a runtime. InputError for an unknown name, and for one whose library is not installed."""
+    if name not in RUNTIMES:
+        near = difflib.get_close_matches(name.lower(), RUNTIMES, 1, 0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(RUNTIMES)}"
+        raise InputError(f"unknown runtime {name!r}: {hint}")
+    try:
+        return importlib.import_module(RUNTIMES[name])
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("pocketvision"):
+            raise
+        package = INSTALL.get(name, error.name)
+        raise InputError(
+            f"runtime {name!r} needs {error.name}, which is not installed: pip install {package}"
+        ) from error
+
+
+def installed_runtimes() -> list[str]:
+    """The names in RUNTIMES that can be used here, in that order. Imports them to find out."""
+    return [name for name in RUNTIMES if _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        get_runtime(name)
+    except InputError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""`export`: write a network for a runtime, load that file there, and compare the two before saying it is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pocketvision.data.image import ImageFile
+from pocketvision.errors import InputError
+from pocketvision.runtimes import get_runtime
+from pocketvision.runtimes import torch as torch_runtime
+from pocketvision.runtimes.verify import compare
+
+if TYPE_CHECKING:
+    from pocketvision.network import Network
+
+FORMATS = {"onnx": ("onnxruntime", ".onnx")}
+TOLERANCE = 1e-3  # in probability; float32 kernels that differ only in the order of sums stay far below
+
+
+def export(
+    net: Network, to: str = "onnx", path: str | Path | None = None, images: Sequence[ImageFile | Path] | None = None
+) -> dict[str, Any]:
+    """Write `net` as a file of `to`, run it there, compare; returns {path, size_bytes, runtime, images, ...}.
+
+    The comparison runs over `images`; without them over crops of the two photographs that scikit-learn carries.
+    InputError for an unknown format or an unwritable place; RuntimeError when the file answers differently (it is
+    then removed).
+    """
+    if to not in FORMATS:
+        raise InputError(f"cannot export to {to!r}: choose one of {', '.join(FORMATS)}")
+    name, suffix = FORMATS[to]
+    target = Path(path) if path else Path(net.spec.name + suffix)
+    if not target.parent.is_dir() or target.is_dir() or not os.access(target.parent, os.W_OK):
+        raise InputError(f"cannot write {target}: give a file name in a folder that exists and can be written to")
+    runtime = get_runtime(name)
+    runtime.convert(net, target)
+    check = compare(torch_runtime.load(net), runtime.load(target), images or sample_photographs(net.spec.channels))
+    if check.max_abs_error > TOLERANCE:
+        target.unlink()
+        raise RuntimeError(f"{name} answers differently from torch by {check.max_abs_error:.2g}: nothing was exported")
+    return {"path": str(target), "size_bytes": target.stat().st_size, **dataclasses.asdict(check)}
+
+
+def sample_photographs(channels: int) -> list[NDArray[np.uint8]]:
+    """Eight crops (H x W x channels) of scikit-learn's two photographs: real pixels where the user gave none."""
+    from sklearn.datasets import load_sample_images
+
+    crops = []
+    for photograph in load_sample_images().images:
+        for left in (0, 100, 200, 300):
+            crop = Image.fromarray(photograph[:, left : left + 340])
+            grey = np.asarray(crop.convert("L"))[:, :, None]
+            crops.append(np.asarray(crop) if channels == 3 else np.repeat(grey, channels, axis=2))
+    return crops

@@ -1,0 +1,83 @@
+"""Images of any kind in, one Result each out, whatever the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pocketvision.data.image import ImageFile, Preprocessing, prepare
+from pocketvision.errors import InputError
+from pocketvision.results import Result
+from pocketvision.runtimes import Runnable
+
+AnyImage = str | Path | ImageFile | Image.Image | NDArray[Any]
+
+
+def predict(runnable: Runnable, images: AnyImage | Iterable[AnyImage], batch: int = 32) -> list[Result]:
+    """One Result for each image, in order: a path, PIL image, ImageFile or uint8 array, or an iterable of them.
+
+    Arrays are H x W or H x W x C; N x H x W x C is N images. Images are read `batch` at a time. InputError for an
+    image that cannot be read.
+    """
+    results: list[Result] = []
+    for chunk in batches(_each(images), batch):
+        pixels = np.stack([prepare(image, runnable.preprocessing) for image in chunk])
+        for image, probabilities in zip(chunk, runnable.run(pixels), strict=True):
+            results.append(Result(probabilities, runnable.classes, _name(image)))
+    return results
+
+
+class Exported:
+    """A network loaded from an exported file. It predicts like a Network, without PyTorch."""
+
+    def __init__(self, runnable: Runnable) -> None:
+        self.runnable = runnable
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the outputs."""
+        return self.runnable.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes the input."""
+        return self.runnable.preprocessing
+
+    def predict(self, images: AnyImage | Iterable[AnyImage]) -> list[Result]:
+        """One Result for each image; see `pocketvision.runtimes.predictor.predict`."""
+        return predict(self.runnable, images)
+
+    def __repr__(self) -> str:
+        height, width = self.preprocessing.resolution
+        return f"<Exported {height} x {width} px, {len(self.classes)} classes, in {self.runnable.runtime}>"
+
+
+def batches(images: Iterable[AnyImage], size: int) -> Iterator[list[AnyImage]]:
+    """`images` in lists of `size`; the last may be shorter."""
+    iterator = iter(images)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _each(images: AnyImage | Iterable[AnyImage]) -> Iterable[AnyImage]:
+    if isinstance(images, np.ndarray) and images.ndim == 4:
+        return list(images)
+    if isinstance(images, str | Path | ImageFile | Image.Image | np.ndarray):
+        return [images]
+    if not isinstance(images, Iterable):
+        raise InputError(
+            f"cannot predict on {type(images).__name__}: give a path, PIL image or array, or a list of them"
+        )
+    return images
+
+
+def _name(image: AnyImage) -> str:
+    if isinstance(image, ImageFile):
+        return image.name
+    return str(image) if isinstance(image, str | Path) else str(getattr(image, "filename", ""))

@@ -1,0 +1,68 @@
+"""Does an exported network answer as the original does? Nothing is shipped until this has been asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pocketvision.data.image import prepare
+from pocketvision.errors import InputError
+from pocketvision.runtimes import Runnable
+from pocketvision.runtimes.predictor import AnyImage
+
+
+@dataclass(frozen=True)
+class ExportCheck:
+    """How far two runtimes agree on the same image files."""
+
+    images: int
+    top1_agreement: float  # fraction of images with the same most probable class
+    max_abs_error: float  # largest difference of any probability
+    runtime: str  # of the candidate
+    top1: float | None = None  # accuracy of the candidate, where labels were given
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+
+def compare(
+    reference: Runnable,
+    candidate: Runnable,
+    images: Sequence[AnyImage],
+    batch: int = 32,
+    progress: Callable[[int, int], object] | None = None,
+    labels: Sequence[int] | None = None,
+) -> ExportCheck:
+    """Run both on every image, each decoding the files by itself with the preprocessing that it carries.
+
+    `progress(done, total)` is called after each batch. InputError when there are no images or the classes differ.
+    """
+    if not len(images):
+        raise InputError(
+            f"cannot check {candidate.runtime} against {reference.runtime} without images: give at least one"
+        )
+    if reference.classes != candidate.classes:
+        raise InputError(
+            f"{candidate.runtime} and {reference.runtime} cannot be compared: their class names or their order differ"
+        )
+    agreed, correct, error = 0, 0, 0.0
+    for start in range(0, len(images), batch):
+        chunk = images[start : start + batch]
+        expected, found = (
+            runnable.run(np.stack([prepare(image, runnable.preprocessing) for image in chunk]))
+            for runnable in (reference, candidate)
+        )
+        answers = found.argmax(axis=1)
+        agreed += int((answers == expected.argmax(axis=1)).sum())
+        # A NaN must not vanish in a maximum: it is the largest error there is.
+        error = max(error, float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()))
+        if labels is not None:
+            correct += int((answers == np.asarray(labels[start : start + batch])).sum())
+        if progress is not None:
+            progress(start + len(chunk), len(images))
+    top1 = correct / len(images) if labels is not None else None
+    return ExportCheck(len(images), agreed / len(images), error, candidate.runtime, top1)

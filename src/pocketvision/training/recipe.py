@@ -1,0 +1,63 @@
+"""Recipes: everything that decides how a network is trained, as one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from pocketvision.errors import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. Rates are peaks: they warm up linearly, then fall along a cosine to zero.
+
+    `trunk_lr` multiplies `lr` for everything but the classifier. `frozen_bn` keeps BatchNorm at its pretrained
+    statistics. `average` is the share of the run over which weights are averaged (exponentially); the average is
+    what is evaluated and kept. `crop` bounds the area of the random crops.
+    """
+
+    epochs: int = 60
+    batch: int = 64
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 2e-3
+    trunk_lr: float = 1.0
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    label_smoothing: float = 0.1
+    frozen_bn: bool = False
+    average: float = 0.05
+    crop: tuple[float, float] = (0.5, 1.0)
+    flip: bool = True
+    color: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)} in the recipe: give 1 or more")
+        if self.lr <= 0:
+            raise InputError(f"learning rate {self.lr:g} in the recipe: give a positive number, such as 0.002")
+        if self.optimizer not in ("adamw", "sgd"):
+            raise InputError(f"optimizer {self.optimizer!r} in the recipe: adamw or sgd")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "crop": list(self.crop)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Recipe:
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in data.items() if name in known})
+
+
+def from_scratch(channels: int = 3) -> Recipe:
+    """AdamW at a high rate with averaging. Grey pictures are mostly signs, where a mirrored one means something else."""
+    if channels == 1:
+        return Recipe(epochs=60, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
+    return Recipe(epochs=100)
+
+
+def fine_tune(channels: int = 3) -> Recipe:
+    """A few hundred photographs and pretrained weights: the classifier learns fast, the trunk gently."""
+    recipe = Recipe(epochs=60, lr=2e-3, trunk_lr=0.05, frozen_bn=True, crop=(0.35, 1.0), average=0.1)
+    return recipe if channels == 3 else replace(recipe, flip=False, color=0.0)

@@ -1,0 +1,57 @@
+"""What a killed run needs to go on: one safetensors file after each epoch, never a pickle.
+
+There is no random state in it: every epoch draws its randomness from (seed, epoch) alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pocketvision.errors import InputError
+from pocketvision.files import write_atomic
+
+KEY = "training"
+
+
+def save_state(path: Path, modules: dict[str, nn.Module], optimizer: Optimizer, notes: dict[str, Any]) -> None:
+    """Write the modules' and the optimiser's tensors, with `notes` (JSON) beside them, atomically."""
+    tensors: dict[str, Tensor] = {}
+    for prefix, module in modules.items():
+        tensors.update({f"{prefix}/{name}": value for name, value in module.state_dict().items()})
+    for index, entries in optimizer.state_dict()["state"].items():
+        tensors.update({f"optimizer/{index}/{name}": value for name, value in entries.items() if value is not None})
+    data = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, serialise(data, metadata={"format": "pt", KEY: json.dumps(notes)}))
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """The JSON part alone. InputError when the file is damaged."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})[KEY])
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"cannot go on from {path}: damaged ({error}); delete it to start the training again") from None
+
+
+def load_state(path: Path, modules: dict[str, nn.Module], optimizer: Optimizer) -> None:
+    """Put what `save_state` wrote back into the same modules and optimiser."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    with safetensors.safe_open(path, framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118 (not a mapping)
+            prefix, name = key.split("/", 1)
+            groups.setdefault(prefix, {})[name] = file.get_tensor(key)
+    for prefix, module in modules.items():
+        module.load_state_dict(groups[prefix])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in groups.get("optimizer", {}).items():
+        index, entry = name.split("/")
+        state.setdefault(int(index), {})[entry] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

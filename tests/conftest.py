@@ -1,0 +1,63 @@
+"""What every test may ask for: the shared reference data, a cache of its own, the real command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and weights beside the checkout; POCKETVISION_SHARED may name another."""
+    folder = Path(os.environ.get("POCKETVISION_SHARED") or ROOT.parent / "shared")
+    if not (folder / "data").is_dir() or not (folder / "weights").is_dir():
+        pytest.skip(f"no data/ and weights/ in {folder}: set POCKETVISION_SHARED to the folder that has them")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One cache for the session, so that tests neither use nor fill the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKETVISION_CACHE", str(folder))
+        yield folder
+
+
+class Ran(NamedTuple):
+    """How a command line ended; unpacks as (returncode, stdout, stderr)."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command_environment() -> dict[str, str]:
+    """For child processes: this checkout's package, and plain text whatever terminal the tests run in."""
+    loud = ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "GITHUB_ACTIONS")
+    environment = {key: value for key, value in os.environ.items() if key not in loud}
+    paths = [str(ROOT / "src"), environment.get("PYTHONPATH", "")]
+    return {**environment, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> Callable[..., Ran]:
+    """`returncode, stdout, stderr = run_cli("predict", path, "--json", cwd=folder)`: a real second process."""
+
+    def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 600) -> Ran:
+        command = [sys.executable, "-m", "pocketvision", *map(str, args)]
+        environment = {**command_environment(), **(env or {})}
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, timeout=timeout, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run

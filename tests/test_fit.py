@@ -1,0 +1,186 @@
+"""The main job, from image files to a verified network, through the real command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pocketvision as pv
+from conftest import command_environment
+from pocketvision.fitting.candidates import Candidate, grid, largest_that_fits, lines, predict_ms
+from pocketvision.units import parse_duration
+
+
+def stripes(folder: Path, each: int = 24, side: int = 12) -> Path:
+    """Two classes that differ by the direction of their stripes, as PNG files."""
+    random = np.random.default_rng(0)
+    for label in ("across", "down"):
+        (folder / label).mkdir(parents=True)
+        for i in range(each):
+            wave = 127 + 100 * np.sin(np.arange(side) * random.uniform(1.5, 2.5) + random.uniform(0, 6))
+            pixels = np.tile(wave, (side, 1)) + random.normal(0, 10, (side, side))
+            pixels = pixels.T if label == "across" else pixels
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / label / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stripes(tmp_path_factory.mktemp("data") / "stripes")
+
+
+@pytest.fixture(scope="module")
+def fitted(data: Path, run_cli, tmp_path_factory: pytest.TempPathFactory):
+    """A finished run: folder, report as printed."""
+    out = tmp_path_factory.mktemp("fit") / "run"
+    status, stdout, stderr = run_cli("fit", data, "--budget", "200ms", "--time", "20s", "--out", out, "--json")
+    assert status == 0, stderr
+    return out, json.loads(stdout)
+
+
+def test_fit_writes_what_it_promises(fitted) -> None:
+    out, report = fitted
+    assert report == json.loads((out / "report.json").read_text())
+    verdict, check = report["verdict"], report["export_check"]
+    assert {"model", "split", "top1", "latency_ms", "budget_ms", "runtime", "threads", "size_bytes"} <= set(verdict)
+    assert verdict["split"] == "val" and verdict["budget_ms"] == 200 and verdict["runtime"] == "onnxruntime"
+    assert verdict["size_bytes"] == (out / "model.onnx").stat().st_size
+    assert check["images"] == verdict["images"] == 10  # a fifth of 48, from each class
+    assert check["top1_agreement"] == 1.0 and check["max_abs_error"] < 1e-4
+    assert sum(row["chosen"] for row in report["candidates"]) == 1
+    assert 0 < sum(row["timed"] for row in report["candidates"]) < len(report["candidates"]) / 4
+    assert np.array(report["confusion"]["matrix"]).sum() == 10
+    assert report["command"].startswith("pocketvision fit ") and report["machine"]["cores"]
+    assert "<html" in (out / "report.html").read_text()
+    splits = json.loads((out / "splits.json").read_text())
+    assert splits["classes"] == ["across", "down"]
+
+
+def test_the_files_answer_alike(fitted, data: Path) -> None:
+    out, report = fitted
+    network, exported = pv.load(out / "model.safetensors"), pv.load(out / "model.onnx")
+    assert network.classes == exported.classes == ("across", "down")
+    assert network.metrics["top1"] == report["verdict"]["top1"]
+    images = sorted(data.rglob("*.png"))[:8]
+    for ours, theirs in zip(network.predict(images), exported.predict(images), strict=True):
+        assert np.abs(ours.probabilities - theirs.probabilities).max() < 1e-4
+
+
+def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli) -> None:
+    out, report = fitted
+    image = next(data.rglob("*.png"))
+    answers = []
+    for name in ("model.onnx", "model.safetensors"):
+        status, stdout, stderr = run_cli("predict", out / name, image, "--json")
+        assert status == 0, stderr
+        (answer,) = json.loads(stdout)
+        assert answer["top"][0]["name"] in ("across", "down")
+        answers.append(answer["top"][0]["probability"])
+    assert answers[0] == pytest.approx(answers[1], abs=1e-4)
+    status, stdout, _ = run_cli("eval", out / "model.onnx", data, "--json")
+    assert status == 0 and json.loads(stdout)["images"] == 48
+    status, stdout, _ = run_cli("bench", out / "model.onnx", "--json")
+    assert status == 0 and json.loads(stdout)[0]["ratio_to_fastest"] == 1
+    status, stdout, _ = run_cli("profile", out / "model.safetensors", "--json")
+    assert status == 0 and json.loads(stdout)["params"] == report["verdict"]["params"]
+
+
+def test_the_same_command_again_does_nothing(fitted, data: Path, run_cli) -> None:
+    out, report = fitted
+    before = (out / "model.onnx").stat().st_mtime_ns
+    arguments = ("fit", data, "--budget", "200ms", "--time", "20s", "--out", out)
+    status, stdout, stderr = run_cli(*arguments, "--json")
+    assert (status, json.loads(stdout)) == (0, report) and "finished" in stderr
+    assert (out / "model.onnx").stat().st_mtime_ns == before
+    status, _, stderr = run_cli("fit", data, "--budget", "100ms", "--time", "20s", "--out", out)
+    assert status == 2 and "holds a run with other settings (budget_ms differ)" in stderr
+
+
+def test_a_killed_run_goes_on(data: Path, run_cli, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ["fit", str(data), "--budget", "200ms", "--time", "20s", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pocketvision", *command],
+        env=command_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    state = out / "state" / "training.safetensors"
+    deadline = time.monotonic() + 300
+    while not state.exists():
+        assert process.poll() is None and time.monotonic() < deadline, "no epoch was finished"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "report.json").exists()
+    choice = (out / "state" / "choice.json").read_text()
+    status, stdout, stderr = run_cli(*command, "--json")
+    assert status == 0 and "going on after epoch" in stderr
+    report = json.loads(stdout)
+    assert (out / "state" / "choice.json").read_text() == choice  # nothing was timed again
+    epochs = [row["epoch"] for row in report["training"]["epochs"]]
+    assert epochs == list(range(1, len(epochs) + 1))
+
+
+def test_nothing_fits(data: Path, run_cli, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    status, stdout, stderr = run_cli("fit", data, "--budget", "0.001ms", "--out", out)
+    assert status == 2 and stdout == ""
+    error = stderr.strip().splitlines()[-1]
+    assert error.startswith("error: nothing fits 0.001 ms") and "needs" in error
+    assert not any(path.suffix in (".onnx", ".safetensors", ".html") for path in out.rglob("*"))
+
+
+def test_pretrained_weights_come_first(data: Path, shared: Path, tmp_path: Path) -> None:
+    weights = shared / "weights" / "mobilenet_v2-b0353104.pth"
+    report = pv.fit(data, "300ms", time="5s", pretrained=weights, out=tmp_path / "run", show=False)
+    assert report["verdict"]["model"].startswith("mobilenet_v2_1.0_") and report["verdict"]["width"] == 1.0
+    assert report["verdict"]["pretrained"] == weights.name
+    assert report["verdict"]["channels"] == 3  # the pictures are grey, the weights know colour
+
+
+def test_bisection_finds_the_largest_that_fits_with_few_looks() -> None:
+    line = [Candidate("f", 1.0, i, 0, i, i / 100, "estimated", False) for i in range(1, 31)]
+    for limit in range(32):
+        looked: list[int] = []
+
+        def fits(candidate: Candidate, limit: int = limit, looked: list[int] = looked) -> bool:
+            looked.append(candidate.macs)
+            return candidate.macs <= limit
+
+        found = largest_that_fits(line, fits)
+        assert (found.macs if found else 0) == min(limit, 30)
+        assert len(looked) <= 5
+
+
+def test_grid_and_lines() -> None:
+    candidates = grid(10, 1, 8, None)
+    assert max(c.resolution for c in candidates) == 32  # 8 px digits tell nothing new beyond
+    assert {c.family for c in candidates} == {"mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"}
+    for line in lines(candidates):
+        assert [c.macs for c in line] == sorted(c.macs for c in line)
+        assert [c.score for c in line] == sorted(c.score for c in line)
+    pretrained = [c for c in grid(2, 3, 300, ("mobilenet_v2", 1.0)) if c.pretrained]
+    assert {(c.family, c.width) for c in pretrained} == {("mobilenet_v2", 1.0)}
+    first = lines(grid(2, 3, 300, ("mobilenet_v2", 1.0)))[0]
+    assert all(c.pretrained for c in first) and len(first) > 5
+
+
+def test_untimed_candidates_are_predicted_between_timed_ones() -> None:
+    a, b, c = (Candidate("f", 1.0, i, 0, i * 1000, 0, "estimated", False) for i in (1, 2, 4))
+    predicted = predict_ms(b, {a: 1.0, c: 4.0})
+    assert predicted == pytest.approx(2.0)
+    assert predict_ms(b, {}) is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5ms", 0.005), ("0.3ms", 0.0003), ("8m", 480), ("1h30m", 5400), ("2 s", 2)])
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text, "budget") == pytest.approx(seconds)
