@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from pocketvision.measure.count import count
+from pocketvision.measure.count_spec import count_spec
 from pocketvision.models import MODELS, create_spec, variant_name
 from pocketvision.models.published import estimate_top1
-from pocketvision.network import build_meta
 from pocketvision.spec import Spec, total_stride
 
 WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4)
@@ -50,7 +49,7 @@ def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] |
                 if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
                     continue
                 spec = create_spec(family, width, resolution, classes, channels)
-                costs = count(build_meta(spec), (1, channels, *spec.size))
+                costs = count_spec(spec)
                 positions = resolution * STANDARD_STRIDE / total_stride(spec.trunk)
                 score, source = estimate_top1(family, width, positions)
                 found.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate, largest_that_fits, lines, predict_ms
 from pocketvision.measure.latency import Latency, time_interleaved
+from pocketvision.measure.pin import pinned
+from pocketvision.measure.settle import settled
 from pocketvision.network import build
 from pocketvision.progress import Steps
 from pocketvision.runtimes import get_runtime
@@ -37,17 +39,19 @@ class Timer:
         with tempfile.TemporaryDirectory() as folder:
             calls = {}
             for candidate in candidates:
-                net = build(candidate.spec(self.classes, self.channels)).eval()
+                net = settled(build(candidate.spec(self.classes, self.channels)))
                 path = Path(folder) / f"{candidate.name}.onnx"
                 runtime.convert(net, path)
-                calls[candidate.name] = caller(runtime.load(path, self.threads))
+                calls[candidate.name] = open_call(self.runtime, path, self.threads)
             found = time_interleaved(calls, threads=self.threads, rounds=rounds)
         for candidate in candidates:
             self.known[candidate] = found[candidate.name]
 
 
-def caller(runnable: Any) -> Any:
+def open_call(runtime: str, path: Path, threads: int) -> Callable[[], object]:
     """One call of the shipped contract at batch 1 on an ordinary image: uint8 noise, for zeros would lie."""
+    with pinned(threads):  # the session's own threads stay where they are started
+        runnable = get_runtime(runtime).load(path, threads)
     p = runnable.preprocessing
     image = np.random.default_rng(0).integers(0, 256, (1, *p.resolution, p.channels), dtype=np.uint8)
     return lambda: runnable.run(image)

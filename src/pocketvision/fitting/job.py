@@ -19,7 +19,7 @@ from pocketvision.data.splits import class_counts, require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.fitting.candidates import Candidate, grid
-from pocketvision.fitting.choose import Timer, caller, candidate_rows, choose, explain
+from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain, open_call
 from pocketvision.fitting.survey import survey
 from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.measure.machine import machine
@@ -111,14 +111,14 @@ def fit(
     split_name = "test" if dataset.splits.get("test") else "val"
     held_out = dataset.splits[split_name]
     net.provenance.update(data=dataset.name, command=command, seed=seed, pocketvision=__version__)
+    row = next(row for row in rows if row["chosen"])
     exported = folder.out / EXPORTED
-    get_runtime(runtime).convert(net, exported)
+    get_runtime(runtime).convert(net, exported, row["macs"])
     result = evaluate_samples(get_runtime(runtime).load(exported), held_out, show)
     check = compare(torch_runtime.load(net), get_runtime(runtime).load(exported), [s.image for s in held_out])
     net.metrics = {"top1": result.top1, "top5": result.top5, "images": result.images, "split": split_name}
     save(net, folder.out / MODEL)
     latency, attempts = _time_again(exported, runtime, threads, budget_ms)
-    row = next(row for row in rows if row["chosen"])
     report = {
         "verdict": {
             "model": net.spec.name,
@@ -191,11 +191,11 @@ def _choice(
 
 def _time_again(path: Path, runtime: str, threads: int, budget_ms: float) -> tuple[Latency, int]:
     """Latency of the file that ships. On a shared machine a burst of other work may pass: look again, and say so."""
-    runnable = get_runtime(runtime).load(path, threads)
+    call = open_call(runtime, path, threads)
     attempt = 0
     while True:
         attempt += 1
-        latency = time_interleaved({"model": caller(runnable)}, threads=threads, rounds=31)["model"]
+        latency = time_interleaved({"model": call}, threads=threads, rounds=31)["model"]
         if latency.high_ms <= budget_ms or attempt == FINAL_ATTEMPTS:
             return latency, attempt
         time.sleep(5)

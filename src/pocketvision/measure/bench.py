@@ -53,9 +53,9 @@ def bench(
 ) -> list[dict[str, Any]]:
     """Time Networks and exported files (paths, or loaded) in turn, `batch` images a call.
 
-    `threads` 0 means all cores. `runtime` is a name in RUNTIMES or "all"; exported files run in their own. Networks are exported to a temporary
-    folder first, those that were never trained with sane BatchNorm statistics. A mapping names the models. For
-    `rounds`, `seconds`, `narrow`, `limit` and `seed` see `time_interleaved`.
+    `threads` 0 means all cores. `runtime` is a name in RUNTIMES or "all"; exported files run in their own. Networks are
+    exported to a temporary folder first, those that were never trained with sane BatchNorm statistics. A mapping names
+    the models. For `rounds`, `seconds`, `narrow`, `limit` and `seed` see `time_interleaved`.
 
     One dict for each model and runtime: `{model, runtime, threads, batch, precision, median_ms, p10_ms, p90_ms, low_ms,
     high_ms, rounds, calls, ratio_to_fastest, fraction_of_peak, max_error, version, params, macs}`. `ratio_to_fastest`:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketvision.measure.count import count
+from pocketvision.measure.count_spec import count_spec
 from pocketvision.models import create_spec, list_models, parse_name
 from pocketvision.models.published import PUBLISHED, source
-from pocketvision.network import build_meta
 
 
 def catalogue(pattern: str = "*") -> list[dict[str, Any]]:
@@ -16,8 +15,7 @@ def catalogue(pattern: str = "*") -> list[dict[str, Any]]:
     for name in list_models(pattern):
         family, width, resolution = parse_name(name)
         width, resolution = width or 1.0, resolution or 224
-        spec = create_spec(name)
-        costs = count(build_meta(spec), (1, spec.channels, *spec.size))
+        costs = count_spec(create_spec(name))
         rows.append(
             {
                 "name": name,
