@@ -21,7 +21,7 @@ LEAVES = {"errors", "files", "progress", "units"}  # anyone may import these; th
 
 # What the jobs (fit, train and the other commands) are put together from, besides the models.
 UNDER_FIT = {"spec", "results", "data", "network", "weights", "training", "measure", "runtimes"}
-UNDER_FIT |= {"loading", "evaluation", "report", "runfolder"}
+UNDER_FIT |= {"loading", "evaluation", "exporting", "report", "runfolder"}
 
 ALLOWED: dict[str, set[str]] = {
     "spec": set(),
@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"spec", "data", "network"},
     "loading": {"network", "runtimes", "weights"},
     "evaluation": {"data", "network", "runtimes", "loading"},
+    "exporting": {"data", "network", "runtimes", "measure"},
     "models": {"spec", "blocks", "heads", "network", "weights"},
     "report": set(),
     "runfolder": {"data"},

@@ -164,7 +164,12 @@ def test_bisection_finds_the_largest_that_fits_with_few_looks() -> None:
 def test_grid_and_lines() -> None:
     candidates = grid(10, 1, 8, None)
     assert max(c.resolution for c in candidates) == 32  # 8 px digits tell nothing new beyond
-    assert {c.family for c in candidates} == {"mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"}
+    assert {c.family for c in candidates} == {
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_small",
+    }
     for line in lines(candidates):
         assert [c.macs for c in line] == sorted(c.macs for c in line)
         assert [c.score for c in line] == sorted(c.score for c in line)
@@ -181,6 +186,8 @@ def test_untimed_candidates_are_predicted_between_timed_ones() -> None:
     assert predict_ms(b, {}) is None
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("5ms", 0.005), ("0.3ms", 0.0003), ("8m", 480), ("1h30m", 5400), ("2 s", 2)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5ms", 0.005), ("0.3ms", 0.0003), ("8m", 480), ("1h30m", 5400), ("2 s", 2)]
+)
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text, "budget") == pytest.approx(seconds)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pocketvision.errors import InputError as InputError
     from pocketvision.evaluation import evaluate as evaluate
+    from pocketvision.exporting import export as export
     from pocketvision.fitting.job import fit as fit
+    from pocketvision.fitting.train import train as train
     from pocketvision.loading import load as load
     from pocketvision.measure.bench import bench as bench
     from pocketvision.measure.profile import profile as profile
@@ -18,9 +20,7 @@ if TYPE_CHECKING:
     from pocketvision.network import Network as Network
     from pocketvision.network import build as build
     from pocketvision.results import Result as Result
-    from pocketvision.runtimes.export import export as export
     from pocketvision.spec import Spec as Spec
-    from pocketvision.training.job import train as train
     from pocketvision.weights.file import save as save
 
 __version__ = "0.1.0"
@@ -34,13 +34,13 @@ _WHERE = {
     "build": "network",
     "create_model": "models",
     "evaluate": "evaluation",
-    "export": "runtimes.export",
+    "export": "exporting",
     "fit": "fitting.job",
     "list_models": "models",
     "load": "loading",
     "profile": "measure.profile",
     "save": "weights.file",
-    "train": "training.job",
+    "train": "fitting.train",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605 (a list of strings, sorted)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from pocketvision.errors import InputError
+from pocketvision.report import columns
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
     from pocketvision.runtimes.predictor import Exported
 
 Model = Annotated[str, Argument(metavar="MODEL", help="A name that `pocketvision models` lists, or a model file.")]
-Data = Annotated[str, Argument(metavar="DATA", help="Folder of class folders, CSV, .tar or .zip of these, or `digits`.")]
+Data = Annotated[
+    str, Argument(metavar="DATA", help="Folder of class folders, CSV, .tar or .zip of these, or `digits`.")
+]
 Width = Annotated[float | None, Option(help="Width multiplier, such as 0.75.")]
 Resolution = Annotated[int | None, Option(help="Side of the input in pixels.")]
 Classes = Annotated[int | None, Option(help="Number of classes.")]
 Channels = Annotated[int | None, Option(help="Input channels: 1 grey, 3 colour.")]
-Pretrained = Annotated[Path | None, Option(metavar="FILE", help="Weights to start from: torchvision's mobilenet_v2 file.")]
+Pretrained = Annotated[
+    Path | None, Option(metavar="FILE", help="Weights to start from: torchvision's mobilenet_v2 file.")
+]
 Threads = Annotated[int, Option(help="Threads of the runtime.")]
 Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]
 Out = Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; an unfinished run in it is gone on with.")]
@@ -49,8 +55,8 @@ def fit(
 
     out = out or default_out(data, budget)
     report = run(
-        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained, out=out, seed=seed, fresh=fresh,
-        command=_command(),
+        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained, out=out, seed=seed,
+        fresh=fresh, command=_command(),
     )  # fmt: skip
     if json:
         _print_json(report)
@@ -69,11 +75,7 @@ def models(
     rows = catalogue(pattern)
     if not rows:
         raise InputError(f"no model matches {pattern!r}: `pocketvision models` lists all")
-    columns = [
-        ("name", "name", ""), ("resolution", "px", ""), ("params", "params", "count"), ("macs", "multiply-adds", "count"),
-        ("published_top1", "ImageNet top-1", "percent"), ("source", "source", ""),
-    ]  # fmt: skip
-    _show(rows, columns, json)
+    _show(rows, columns.MODELS, json)
 
 
 def profile(
@@ -91,18 +93,8 @@ def profile(
     if json:
         _print_json(result)
         return
-    kinds = [{"kind": kind, **values} for kind, values in result["kinds"].items()]
-    _show(
-        result["rows"],
-        [("row", "row", ""), ("kind", "kind", ""), ("input", "input", "shape"), ("output", "output", "shape"),
-         ("params", "params", "count"), ("macs", "multiply-adds", "count"), ("ms", "ms", "ms")],
-    )  # fmt: skip
-    _show(
-        kinds,
-        [("kind", "kind", ""), ("macs", "multiply-adds", "count"), ("share_macs", "share", "percent"),
-         ("params", "params", "count"), ("share_params", "share", "percent"), ("ms", "ms", "ms"),
-         ("share_ms", "share", "percent")],
-    )  # fmt: skip
+    _show(result["rows"], columns.PROFILE_ROWS)
+    _show([{"kind": kind, **values} for kind, values in result["kinds"].items()], columns.PROFILE_KINDS)
 
 
 def train(
@@ -127,9 +119,7 @@ def train(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
         time=time, lr=lr, out=out, seed=seed, fresh=fresh, command=_command(),
     )  # fmt: skip
-    columns = [("model", "model", ""), ("split", "split", ""), ("images", "images", "count"), ("top1", "top-1", "percent"),
-               ("top5", "top-5", "percent"), ("epochs", "epochs", ""), ("file", "file", "")]  # fmt: skip
-    _show([result], columns, json, result)
+    _show([result], columns.TRAIN, json, result)
 
 
 def evaluate(
@@ -145,8 +135,7 @@ def evaluate(
     from pocketvision.evaluation import evaluate as run
 
     result = run(_trained(model, width, resolution, pretrained), data, split)
-    columns = [("split", "split", ""), ("images", "images", "count"), ("top1", "top-1", "percent"), ("top5", "top-5", "percent")]
-    _show([result], columns, json, result)
+    _show([result], columns.EVAL, json, result)
 
 
 def predict(
@@ -169,9 +158,10 @@ def predict(
         for i, (_, name, probability) in enumerate(answer["top"])
     ]
     document = [
-        {"image": a["image"], "top": [{"index": i, "name": n, "probability": p} for i, n, p in a["top"]]} for a in answers
+        {"image": a["image"], "top": [{"index": i, "name": n, "probability": p} for i, n, p in a["top"]]}
+        for a in answers
     ]
-    _show(rows, [("image", "image", ""), ("name", "class", ""), ("probability", "probability", "percent")], json, document)
+    _show(rows, columns.PREDICT, json, document)
 
 
 def export(
@@ -187,13 +177,11 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a network for another runtime, run it there, and compare."""
-    from pocketvision.runtimes.export import export as run
+    from pocketvision.exporting import export as run
 
     net = _network(model, width, resolution, classes, channels, pretrained)
     result = run(net, to, out, images)
-    columns = [("path", "file", ""), ("size_bytes", "size", "bytes"), ("images", "images compared", "count"),
-               ("top1_agreement", "same answer", "percent"), ("max_abs_error", "largest error", "scientific")]  # fmt: skip
-    _show([result], columns, json, result)
+    _show([result], columns.EXPORT, json, result)
 
 
 def bench(
@@ -212,14 +200,13 @@ def bench(
 
     if threads < 1 or batch < 1:
         raise InputError(f"--threads {threads} --batch {batch}: give 1 or more of each")
-    nets = [model if model.endswith(".onnx") else _network(model, width, resolution, classes, channels) for model in models]
-    columns = [("model", "model", ""), ("runtime", "runtime", ""), ("threads", "threads", ""), ("batch", "batch", ""),
-               ("median_ms", "median ms", "ms"), ("p10_ms", "p10", "ms"), ("p90_ms", "p90", "ms"),
-               ("ratio_to_fastest", "ratio", "ratio"), ("fraction_of_peak", "of peak", "percent")]  # fmt: skip
-    _show(run(nets, runtime, threads, batch), columns, json)
+    nets = [
+        model if model.endswith(".onnx") else _network(model, width, resolution, classes, channels) for model in models
+    ]
+    _show(run(nets, runtime, threads, batch), columns.BENCH, json)
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
     "models": models,
     "profile": profile,
@@ -242,7 +229,9 @@ def _trained(model: str, width: float | None, resolution: int | None, pretrained
         from pocketvision.loading import load
 
         if width or resolution or pretrained:
-            raise InputError(f"{model} is a file with its own weights and size: leave out --width, --resolution, --pretrained")
+            raise InputError(
+                f"{model} is a file with its own weights and size: leave out --width, --resolution, --pretrained"
+            )
         return load(model)
     net = _network(model, width, resolution, None, None, pretrained)
     if not pretrained:
@@ -277,7 +266,9 @@ def _need_torch(what: str) -> None:
     from importlib.util import find_spec
 
     if find_spec("torch") is None:
-        raise InputError(f"{what} needs torch, which is not installed: pip install 'pocketvision[train]', or give a model.onnx")
+        raise InputError(
+            f"{what} needs torch, which is not installed: pip install 'pocketvision[train]', or give a model.onnx"
+        )
 
 
 def _command() -> str:
@@ -296,22 +287,11 @@ def _print_json(document: Any) -> None:
     print(json_module.dumps(document, indent=1))
 
 
-def _show(rows: list[dict[str, Any]], columns: list[tuple[str, str, str]], json: bool = False, document: Any = None) -> None:
+def _show(rows: list[dict[str, Any]], shown: columns.Columns, json: bool = False, document: Any = None) -> None:
     """A table for people, or with `json` the document (the rows, unless another is given)."""
     if json:
         _print_json(rows if document is None else document)
         return
-    from pocketvision.report import text
     from pocketvision.report.terminal import table
 
-    formats = {
-        "count": text.count,
-        "percent": text.percent,
-        "bytes": text.size,
-        "ms": ".3f",
-        "ratio": ".2f",
-        "scientific": ".1e",
-        "shape": lambda shape: " x ".join(str(side) for side in shape),
-        "": "",
-    }
-    _console().print(table(rows, [(key, heading, formats[how]) for key, heading, how in columns]))
+    _console().print(table(rows, shown))

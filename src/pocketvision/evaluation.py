@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pocketvision.data.image import prepare
 from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.image import prepare
 from pocketvision.data.sources import open_dataset
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps

@@ -33,5 +33,7 @@ def load(path: str | Path, threads: int = 0) -> Network | Exported:
     try:
         from pocketvision.weights import file
     except ModuleNotFoundError as error:
-        raise InputError(f"{path} needs {error.name}: pip install 'pocketvision[train]', or give the model.onnx") from None
+        raise InputError(
+            f"{path} needs {error.name}: pip install 'pocketvision[train]', or give the model.onnx"
+        ) from None
     return file.load(path)

@@ -40,7 +40,12 @@ class Steps:
     def __enter__(self) -> Steps:
         self.started = self.last_line = time.monotonic()
         if self.show and console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[note]}"),
+                TimeRemainingColumn(),
+            )
             self._bar = Progress(*columns, console=console, transient=True)
             self._task = self._bar.add_task(self.label, total=self.total, note="")
             self._bar.start()
@@ -64,4 +69,7 @@ class Steps:
             self.last_line = time.monotonic()
             fresh = done - self.offset
             left = (self.last_line - self.started) / fresh * (self.total - done) if fresh > 0 else None
-            say(f"{self.label}: {done / self.total:4.0%} {note}" + (f", {duration(left)} left" if left is not None else ""))
+            say(
+                f"{self.label}: {done / self.total:4.0%} {note}"
+                + (f", {duration(left)} left" if left is not None else "")
+            )

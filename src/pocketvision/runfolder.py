@@ -10,7 +10,7 @@ from typing import Any
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.splits import load_splits, save_splits, split
 from pocketvision.errors import InputError
-from pocketvision.files import write_atomic, writable_folder
+from pocketvision.files import writable_folder, write_atomic
 
 SETTINGS, SPLITS = "state/settings.json", "splits.json"
 

@@ -84,7 +84,9 @@ class Spec:
                 conventions=Conventions(**data["conventions"]),
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"this is not a network description ({error!r}); was it written by a newer version?") from None
+            raise InputError(
+                f"this is not a network description ({error!r}); was it written by a newer version?"
+            ) from None
 
 
 def _kinds() -> dict[str, type]:

@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation (arXiv 1709.01507) as MobileNetV3 gates it: global pool, 1x1, ReLU, 1x1, hard sigmoid, scale."""
+"""Squeeze-and-excitation (arXiv 1709.01507), gated as in MobileNetV3: pool, 1x1, ReLU, 1x1, hard sigmoid, scale."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def augmentation(
     preprocessing: Preprocessing, crop: tuple[float, float], flip: bool, color: float
 ) -> Callable[[Tensor], Tensor]:
-    """uint8 C x h x w -> uint8 C x H x W: a random part (`crop` of the area), maybe mirrored, maybe in another light."""
+    """uint8 C x h x w -> uint8 C x H x W: a random part (`crop` of the area), maybe mirrored or in another light."""
     views: list[v2.Transform] = [v2.RandomResizedCrop(preprocessing.resolution, scale=crop, antialias=True)]
     if flip:
         views.append(v2.RandomHorizontalFlip())

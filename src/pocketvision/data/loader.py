@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare
 from pocketvision.data.dataset import Sample
+from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare
 from pocketvision.progress import Steps
 
 CACHE_BYTES = 3 << 30  # decoded images beyond this are decoded again each epoch, by worker processes
@@ -28,7 +28,10 @@ def training_view(image: ImageFile, preprocessing: Preprocessing) -> Tensor:
     scale = max(DETAIL * box / side for box, side in zip(preprocessing.resize, (height, width), strict=True))
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        planes = [np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR)) for plane in np.moveaxis(pixels, 2, 0)]
+        planes = [
+            np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR))
+            for plane in np.moveaxis(pixels, 2, 0)
+        ]
         return torch.from_numpy(np.stack(planes))
     return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 
@@ -95,7 +98,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def batches(images: Images, batch: int, sampler: EpochShuffle | None = None) -> DataLoader[tuple[Tensor, int]]:
-    """Training batches with a sampler (a last batch of one image is dropped: BatchNorm needs two), else all in order."""
+    """Shuffled with a sampler (a last batch of one image is dropped: BatchNorm needs two), else in order."""
     drop_last = sampler is not None and len(images) > batch and len(images) % batch == 1
     workers = 0 if images.cached else (os.cpu_count() or 1)
     return DataLoader(images, batch, sampler=sampler, drop_last=drop_last, num_workers=workers)

@@ -53,7 +53,16 @@ def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] |
                 positions = resolution * STANDARD_STRIDE / total_stride(spec.trunk)
                 score, source = estimate_top1(family, width, positions)
                 found.append(
-                    Candidate(family, width, resolution, costs.params, costs.macs, score, source, pretrained == (family, width))
+                    Candidate(
+                        family,
+                        width,
+                        resolution,
+                        costs.params,
+                        costs.macs,
+                        score,
+                        source,
+                        pretrained == (family, width),
+                    )
                 )
     return found
 

@@ -92,14 +92,19 @@ def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bo
                 return inside[0]
             # The second, longer look threw all of them out: go one step down each line.
             rank = [c for c in rank[FINALISTS:] if fits(c)] + [
-                cheaper for line in groups for c in rank[:FINALISTS] if c in line for cheaper in line[: line.index(c)][-1:]
+                cheaper
+                for line in groups
+                for c in rank[:FINALISTS]
+                if c in line
+                for cheaper in line[: line.index(c)][-1:]
             ]
             rank.sort(key=lambda c: (c.pretrained, c.score), reverse=True)
     fastest = min(timer.known, key=lambda c: timer.known[c].median_ms)
     needs = timer.known[fastest]
     raise InputError(
-        f"nothing fits {budget_ms:g} ms in {timer.runtime} with {timer.threads} thread(s) on this machine: the fastest "
-        f"candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; give at least {needs.high_ms / HEADROOM * 1.05:.2g}ms"
+        f"nothing fits {budget_ms:g} ms in {timer.runtime} with {timer.threads} thread(s) on this machine: the "
+        f"fastest candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; "
+        f"give {needs.high_ms / HEADROOM * 1.05:.2g}ms or more"
     )
 
 
@@ -107,14 +112,16 @@ def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, ti
     """Why this one, in words."""
     timed = timer.known
     text = (
-        f"Of {len(candidates)} candidates (families x widths x resolutions) {len(timed)} were timed on this machine, the "
-        f"others lie between them in multiply-adds. "
+        f"Of {len(candidates)} candidates (families x widths x resolutions) {len(timed)} were timed on this "
+        f"machine, the others lie between them in multiply-adds. "
     )
     if chosen.pretrained:
-        text += f"The pretrained weights given are {chosen.family} at width {chosen.width:g}, so its resolutions came first; "
-        text += f"{chosen.resolution} px is the largest that keeps {budget_ms:g} ms with some headroom"
+        text += f"The pretrained weights given are {chosen.family} at width {chosen.width:g}, so its resolutions came "
+        text += f"first; {chosen.resolution} px is the largest that keeps {budget_ms:g} ms with some headroom"
     else:
-        text += f"{chosen.name} has the best {chosen.score_source} ImageNet accuracy of those that keep {budget_ms:g} ms "
+        text += (
+            f"{chosen.name} has the best {chosen.score_source} ImageNet accuracy of those that keep {budget_ms:g} ms "
+        )
         text += "with some headroom"
     above = [c for c in timed if c.score > chosen.score and timed[c].low_ms > HEADROOM * budget_ms]
     if above:

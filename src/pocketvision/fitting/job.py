@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from pocketvision import __version__
+from pocketvision.data.dataset import Sample
 from pocketvision.data.image import prepare
-from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import class_counts, require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain, open_call
 from pocketvision.fitting.survey import survey
@@ -29,14 +30,13 @@ from pocketvision.progress import say
 from pocketvision.report import write_report
 from pocketvision.runfolder import RunFolder, split_once
 from pocketvision.runtimes import get_runtime
-from pocketvision.runtimes import torch as torch_runtime
-from pocketvision.runtimes.verify import compare
 from pocketvision.training.loop import train_network
 from pocketvision.training.recipe import fine_tune, from_scratch
 from pocketvision.units import parse_duration
 from pocketvision.weights import load_weights, read_state, recognise, save
 
 MODEL, EXPORTED, REPORT, CHOICE = "model.safetensors", "model.onnx", "report.json", "state/choice.json"
+FORMAT = "onnx"
 FINAL_ATTEMPTS = 3
 
 
@@ -99,9 +99,7 @@ def fit(
     if show:
         say(reason)
 
-    net = create_model(
-        chosen.family, chosen.width, chosen.resolution, dataset.classes, channels, weights=None
-    )
+    net = create_model(chosen.family, chosen.width, chosen.resolution, dataset.classes, channels, weights=None)
     if state and chosen.pretrained:
         load_weights(net, state)
         net.provenance["pretrained"] = Path(str(pretrained)).name
@@ -113,9 +111,8 @@ def fit(
     net.provenance.update(data=dataset.name, command=command, seed=seed, pocketvision=__version__)
     row = next(row for row in rows if row["chosen"])
     exported = folder.out / EXPORTED
-    get_runtime(runtime).convert(net, exported, row["macs"])
+    check = export(net, FORMAT, exported, [sample.image for sample in held_out], show)
     result = evaluate_samples(get_runtime(runtime).load(exported), held_out, show)
-    check = compare(torch_runtime.load(net), get_runtime(runtime).load(exported), [s.image for s in held_out])
     net.metrics = {"top1": result.top1, "top5": result.top5, "images": result.images, "split": split_name}
     save(net, folder.out / MODEL)
     latency, attempts = _time_again(exported, runtime, threads, budget_ms)
@@ -135,7 +132,7 @@ def fit(
             "budget_met": latency.high_ms <= budget_ms,
             "runtime": runtime,
             "threads": threads,
-            "size_bytes": exported.stat().st_size,
+            "size_bytes": check["size_bytes"],
             "params": row["params"],
             "macs": row["macs"],
             "width": chosen.width,
@@ -146,7 +143,7 @@ def fit(
             "reason": reason,
             "decode_ms": _decode_ms(held_out, net),
         },
-        "export_check": {**dataclasses.asdict(check), "top1": result.top1},
+        "export_check": {**check, "top1": result.top1},
         "candidates": rows,
         "training": history.to_json(),
         "confusion": {"classes": list(dataset.classes), "matrix": result.confusion.tolist()},

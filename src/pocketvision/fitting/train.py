@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ def train(
     spec = create_spec(model, width, resolution, len(dataset.classes), channels)
     changes: dict[str, Any] = {"seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
-        recipe or (fine_tune if state else from_scratch)(channels), **{k: v for k, v in changes.items() if v is not None}
+        recipe or (fine_tune if state else from_scratch)(channels),
+        **{k: v for k, v in changes.items() if v is not None},
     )
     torch.manual_seed(seed)
     net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
@@ -99,7 +100,7 @@ def train(
     return report
 
 
-def _held_out(splits: dict[str, Sequence[Any]]) -> str:
+def _held_out(splits: Mapping[str, Sequence[Any]]) -> str:
     for name in ("test", "val"):
         if splits.get(name):
             return name

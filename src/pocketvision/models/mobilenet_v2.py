@@ -36,5 +36,5 @@ CONVENTIONS = Conventions()
 
 
 def widen(rows: Rows, width: float) -> Rows:
-    """Width multiplier; below 1 the last convolution keeps its 1280 channels (section 6.1: small networks need them)."""
+    """Width multiplier; below 1 the last convolution keeps its 1280 channels (section 6.1)."""
     return (*inverted_residual.widen(rows[:-1], width), *inverted_residual.widen(rows[-1:], max(1.0, width)))

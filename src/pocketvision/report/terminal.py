@@ -6,7 +6,7 @@ not a terminal, and `Fitted` rewrites our own signs for consoles without Unicode
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import text, words
-
-Format = str | Callable[[Any], str]
-"""How a column shows a value: a format specification (`".2f"`; `""` as it is) or a function."""
+from .columns import Columns, Format
 
 FILES = ("model.onnx", "model.safetensors", "report.html", "report.json")
 _BAR = 24  # letters
@@ -99,7 +97,7 @@ def verdict_panel(report: Mapping[str, Any], console: Console, folder: str | Pat
     console.print(content)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str, Format]]) -> Table:
+def table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> Table:
     """A table of `rows`: one column per (key, heading, format).
 
     Columns of numbers are set to the right; a missing value, None and NaN are a dash. Names are shown as they are:

@@ -7,6 +7,7 @@ import csv
 import io
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from pocketvision.data.augment import augmentation
-from pocketvision.data.loader import EpochShuffle, Images, batches, epoch_seed
 from pocketvision.data.dataset import Dataset
+from pocketvision.data.loader import EpochShuffle, Images, batches, epoch_seed
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 from pocketvision.network import Network
@@ -62,7 +63,7 @@ class Trainer:
     ) -> None:
         self.dataset, self.recipe, self.limit, self.show = dataset, recipe, seconds, show
         self.accelerator = Accelerator()
-        self.net = net.to(self.accelerator.device, memory_format=torch.channels_last)
+        self.net = net.to(self.accelerator.device).to(memory_format=torch.channels_last)
         p = net.preprocessing
         augment = augmentation(p, recipe.crop, recipe.flip, recipe.color)
         images = Images(dataset.splits["train"], p, augment, "reading training images", show)
@@ -248,7 +249,7 @@ def averaged(net: Network, horizon: float) -> AveragedModel:
     """Exponential average of weights and statistics over about `horizon` steps, shorter while it has seen few."""
     decay = 1 - 1 / max(1.0, horizon)
 
-    def average(old: list[Tensor], new: list[Tensor], seen: Tensor | int) -> None:
+    def average(old: Sequence[Tensor], new: Sequence[Tensor], seen: Tensor | int) -> None:
         keep = min(decay, (1 + float(seen)) / (10 + float(seen)))
         for a, b in zip(old, new, strict=True):
             if a.is_floating_point():

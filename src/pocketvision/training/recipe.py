@@ -47,11 +47,12 @@ class Recipe:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Recipe:
         known = {f.name for f in fields(cls)}
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in data.items() if name in known})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        return cls(**values)
 
 
 def from_scratch(channels: int = 3) -> Recipe:
-    """AdamW at a high rate with averaging. Grey pictures are mostly signs, where a mirrored one means something else."""
+    """AdamW at a high rate. Grey pictures are mostly signs, where a mirrored one means something else."""
     if channels == 1:
         return Recipe(epochs=60, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
     return Recipe(epochs=100)

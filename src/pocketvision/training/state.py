@@ -38,7 +38,9 @@ def read_notes(path: Path) -> dict[str, Any]:
         with safetensors.safe_open(path, framework="pt") as file:
             return json.loads((file.metadata() or {})[KEY])
     except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
-        raise InputError(f"cannot go on from {path}: damaged ({error}); delete it to start the training again") from None
+        raise InputError(
+            f"cannot go on from {path}: damaged ({error}); delete it to start the training again"
+        ) from None
 
 
 def load_state(path: Path, modules: dict[str, nn.Module], optimizer: Optimizer) -> None:

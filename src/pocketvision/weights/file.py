@@ -26,7 +26,7 @@ MODEL_FILE = "model.safetensors"
 
 
 def save(net: Network, path: str | Path) -> Path:
-    """Write `net` with its classes, preprocessing, metrics and provenance. Atomic: the old file or the new one stands."""
+    """Write `net` with classes, preprocessing, metrics, provenance, atomically: the old file or the new one stands."""
     path = Path(path)
     # Named by us, contiguous, and on the CPU: the bytes must not depend on memory format or device.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
@@ -46,7 +46,7 @@ def save(net: Network, path: str | Path) -> Path:
 
 
 def load(path: str | Path) -> Network:
-    """Rebuild what `save` wrote; `path` is the file or the folder that holds it. InputError says what is wrong with it."""
+    """Rebuild what `save` wrote; `path` is the file or its folder. InputError says what is wrong with it."""
     path = Path(path)
     if path.is_dir():
         path = path / MODEL_FILE
@@ -96,7 +96,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with path.open("rb") as file:
         start = file.read(2)
     if start == b"PK" or start[:1] == b"\x80":
-        raise InputError(f"{path} holds pickled content, which could run code when read; only safetensors files are read")
+        raise InputError(
+            f"{path} holds pickled content, which could run code when read; only safetensors files are read"
+        )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

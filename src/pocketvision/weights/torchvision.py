@@ -36,7 +36,9 @@ def _rename(name: str, spec: Spec) -> str:
     row = spec.trunk[index]
     if isinstance(row, Bneck):
         # conv.0 = expand, conv.1 = depthwise, conv.2 + conv.3 = project; without expansion all move up by one.
-        parts = ["expand", "depthwise", "project"] if row.expand != spec.trunk[index - 1].out else ["depthwise", "project"]
+        parts = (
+            ["expand", "depthwise", "project"] if row.expand != spec.trunk[index - 1].out else ["depthwise", "project"]
+        )
         inner = re.fullmatch(r"conv\.(\d+)\.(.+)", rest)
         if not inner:
             return name

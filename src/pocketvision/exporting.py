@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,8 @@ from PIL import Image
 
 from pocketvision.data.image import ImageFile
 from pocketvision.errors import InputError
+from pocketvision.measure.count_spec import count_spec
+from pocketvision.progress import Steps
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes import torch as torch_runtime
 from pocketvision.runtimes.verify import compare
@@ -26,13 +27,17 @@ TOLERANCE = 1e-3  # in probability; float32 kernels that differ only in the orde
 
 
 def export(
-    net: Network, to: str = "onnx", path: str | Path | None = None, images: Sequence[ImageFile | Path] | None = None
+    net: Network,
+    to: str = "onnx",
+    path: str | Path | None = None,
+    images: Sequence[ImageFile | Path] | None = None,
+    show: bool = False,
 ) -> dict[str, Any]:
     """Write `net` as a file of `to`, run it there, compare; returns {path, size_bytes, runtime, images, ...}.
 
     The comparison runs over `images`; without them over crops of the two photographs that scikit-learn carries.
-    InputError for an unknown format or an unwritable place; RuntimeError when the file answers differently (it is
-    then removed).
+    InputError for an unknown format or an unwritable place; RuntimeError when the file answers differently. The
+    file appears at `path` only after it has passed.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}: choose one of {', '.join(FORMATS)}")
@@ -41,12 +46,24 @@ def export(
     if not target.parent.is_dir() or target.is_dir() or not os.access(target.parent, os.W_OK):
         raise InputError(f"cannot write {target}: give a file name in a folder that exists and can be written to")
     runtime = get_runtime(name)
-    runtime.convert(net, target)
-    check = compare(torch_runtime.load(net), runtime.load(target), images or sample_photographs(net.spec.channels))
-    if check.max_abs_error > TOLERANCE:
-        target.unlink()
-        raise RuntimeError(f"{name} answers differently from torch by {check.max_abs_error:.2g}: nothing was exported")
-    return {"path": str(target), "size_bytes": target.stat().st_size, **dataclasses.asdict(check)}
+    checked = images or sample_photographs(net.spec.channels)
+    unchecked = target.with_name(f".{target.stem}.{os.getpid()}{suffix}")
+    try:
+        runtime.convert(net, unchecked, count_spec(net.spec).macs)
+        with Steps("checking the export", len(checked), show) as steps:
+            check = compare(
+                torch_runtime.load(net),
+                runtime.load(unchecked),
+                checked,
+                progress=lambda done, _: steps.done(done),
+            )
+        if check.max_abs_error > TOLERANCE:
+            raise RuntimeError(f"{name} answers differently from torch by {check.max_abs_error:.2g}: nothing exported")
+        unchecked.replace(target)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    report = {key: value for key, value in check.to_json().items() if value is not None}
+    return {"path": str(target), "size_bytes": target.stat().st_size, **report}
 
 
 def sample_photographs(channels: int) -> list[NDArray[np.uint8]]:
