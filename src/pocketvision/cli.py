@@ -9,6 +9,9 @@ import typer
 from pocketvision.commands import COMMANDS
 from pocketvision.errors import InputError
 
+# Libraries of the extra `train`: whoever lacks them has the small installation for devices.
+TRAIN_EXTRA = ("torch", "torchvision", "accelerate", "sklearn", "matplotlib", "jinja2", "onnx")
+
 
 def make_app() -> typer.Typer:
     """One command for each line of COMMANDS; signatures become options, docstrings become help."""
@@ -49,7 +52,10 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, typer.TyperException):
+        if isinstance(error, ModuleNotFoundError) and error.name in TRAIN_EXTRA:
+            what = " ".join(["pocketvision", *arguments[:1]])
+            status = _fail(f"{what} needs {error.name}, not installed here: pip install 'pocketvision[train]'", 2)
+        elif isinstance(error, typer.TyperException):
             status = _fail(_usage(error), 2)
         else:
             status = _fail(f"{type(error).__name__}: {error} (this should not happen; --debug shows where)", 1)

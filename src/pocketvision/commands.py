@@ -256,19 +256,9 @@ def _network(
         if not isinstance(net, Network):
             raise InputError(f"{model} is an exported file, its architecture is gone: give the model.safetensors")
         return net
-    _need_torch(model)
     from pocketvision.models import create_model
 
     return create_model(model, width, resolution, classes, 3 if channels is None else channels, pretrained).eval()
-
-
-def _need_torch(what: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise InputError(
-            f"{what} needs torch, which is not installed: pip install 'pocketvision[train]', or give a model.onnx"
-        )
 
 
 def _command() -> str:

@@ -30,10 +30,6 @@ def load(path: str | Path, threads: int = 0) -> Network | Exported:
         from pocketvision.runtimes.predictor import Exported
 
         return Exported(onnxruntime.load(path, threads))
-    try:
-        from pocketvision.weights import file
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{path} needs {error.name}: pip install 'pocketvision[train]', or give the model.onnx"
-        ) from None
+    from pocketvision.weights import file  # needs torch
+
     return file.load(path)
