@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from pocketvision.data.dataset import Dataset
@@ -12,20 +13,23 @@ from pocketvision.data.splits import load_splits, save_splits, split
 from pocketvision.errors import InputError
 from pocketvision.files import writable_folder, write_atomic
 
-SETTINGS, SPLITS = "state/settings.json", "splits.json"
+SETTINGS, TRAINING, SPLITS = "state/settings.json", "state/training.safetensors", "splits.json"
 
 
 class RunFolder:
-    """`out` holds one run. Opening it with other settings than it was begun with is an InputError."""
+    """`out` holds one run. Opening it with other settings than it was begun with is an InputError.
+
+    Used with `with`: when the user's input turns out to be wrong before anything was trained, what the run wrote is
+    taken away again, so that the mended command starts clean.
+    """
 
     def __init__(self, out: Path, settings: dict[str, Any], result: str, fresh: bool = False) -> None:
         """`result` is the file whose presence says that the run is finished; `fresh` forgets what was done."""
         self.out, self.result = out, result
         begun = self.read(SETTINGS)
+        self._new_folder = not out.exists()
         if begun is not None and fresh:
-            (out / result).unlink(missing_ok=True)
-            (out / SPLITS).unlink(missing_ok=True)
-            shutil.rmtree(out / "state")
+            self._forget()
         elif begun is not None and begun != settings:
             changed = [key for key in settings if begun.get(key) != settings[key]]
             raise InputError(
@@ -47,7 +51,22 @@ class RunFolder:
             raise InputError(f"{path} is damaged ({error}): delete it, or choose another --out folder") from None
 
     def write(self, name: str, content: Any) -> None:
+        """Put JSON into the folder, atomically."""
         write_atomic(self.out / name, json.dumps(content, indent=1))
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, InputError) and not (self.out / TRAINING).exists():
+            self._forget()
+            if self._new_folder and not any(self.out.iterdir()):
+                self.out.rmdir()
+
+    def _forget(self) -> None:
+        (self.out / self.result).unlink(missing_ok=True)
+        (self.out / SPLITS).unlink(missing_ok=True)
+        shutil.rmtree(self.out / "state")
 
 
 def split_once(folder: RunFolder, dataset: Dataset, seed: int) -> Dataset:

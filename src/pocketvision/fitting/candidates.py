@@ -96,15 +96,30 @@ def largest_that_fits(line: list[Candidate], fits: Callable[[Candidate], bool]) 
 
 
 def predict_ms(candidate: Candidate, timed: dict[Candidate, float]) -> float | None:
-    """Latency of an untimed candidate, log-log between the timed ones of its family nearest in multiply-adds."""
-    known = sorted((c.macs, ms) for c, ms in timed.items() if c.family == candidate.family)
+    """Latency of an untimed candidate from the timed ones of its family, log-log in multiply-adds.
+
+    Between two timed ones on the straight line through them; beyond the last, with the slope that all timed
+    candidates share. None when nothing of its family was timed.
+    """
+    x = math.log(candidate.macs)
+    known = sorted((math.log(c.macs), math.log(ms)) for c, ms in timed.items() if c.family == candidate.family)
     if not known:
         return None
-    if len(known) == 1:
-        return known[0][1] * candidate.macs / known[0][0]
-    nearest = sorted(known, key=lambda item: abs(math.log(item[0] / candidate.macs)))[:2]
-    (m0, t0), (m1, t1) = sorted(nearest)
-    if m0 == m1:
-        return t0
-    slope = min(1.5, max(0.0, math.log(t1 / t0) / math.log(m1 / m0)))
-    return t0 * (candidate.macs / m0) ** slope
+    below = [point for point in known if point[0] <= x][-1:]
+    above = [point for point in known if point[0] >= x][:1]
+    if below and above and above[0][0] > below[0][0]:
+        (x0, y0), (x1, y1) = below[0], above[0]
+        return math.exp(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
+    x0, y0 = (below or above)[0]
+    return math.exp(y0 + _slope(timed) * (x - x0))
+
+
+def _slope(timed: dict[Candidate, float]) -> float:
+    """Least squares slope of log latency over log multiply-adds, each family with its own level; 1 when unknown."""
+    across, along = 0.0, 0.0
+    for family in {c.family for c in timed}:
+        points = [(math.log(c.macs), math.log(ms)) for c, ms in timed.items() if c.family == family]
+        mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
+        across += sum((x - mean_x) * (y - mean_y) for x, y in points)
+        along += sum((x - mean_x) ** 2 for x, _ in points)
+    return min(1.0, max(0.0, across / along)) if along else 1.0

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from pocketvision import __version__
-from pocketvision.data.dataset import Sample
+from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import class_counts, require_classes
@@ -70,26 +70,37 @@ def fit(
     require_classes(dataset)
     state = read_state(pretrained) if pretrained else None
     weights = recognise(state, str(pretrained)) if state else None
-    folder = RunFolder(
-        Path(out or default_out(data, budget)),
-        {
-            "data": str(data),
-            "budget_ms": budget_ms,
-            "seconds": seconds,
-            "threads": threads,
-            "runtime": runtime,
-            "pretrained": str(pretrained) if pretrained else None,
-            "seed": seed,
-        },
-        REPORT,
-        fresh,
-    )
-    finished = folder.read(REPORT)
-    if finished is not None:
-        if show:
-            say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
-        return finished
+    settings = {
+        "data": str(data),
+        "budget_ms": budget_ms,
+        "seconds": seconds,
+        "threads": threads,
+        "runtime": runtime,
+        "pretrained": str(pretrained) if pretrained else None,
+        "seed": seed,
+    }
+    with RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh) as folder:
+        finished = folder.read(REPORT)
+        if finished is None:
+            return _run(
+                folder, dataset, settings, weights, state, show, command or f"pocketvision.fit({data!r}, {budget!r})"
+            )
+    if show:
+        say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
+    return finished
 
+
+def _run(
+    folder: RunFolder,
+    dataset: Dataset,
+    settings: dict[str, Any],
+    weights: tuple[str, float] | None,
+    state: dict[str, torch.Tensor] | None,
+    show: bool,
+    command: str,
+) -> dict[str, Any]:
+    """All steps, each taken up where an earlier process left it; `weights` says what network `state` is of."""
+    seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
     dataset = split_once(folder, dataset, seed)
     torch.manual_seed(seed)
     looked = survey(dataset.splits["train"])
@@ -102,9 +113,9 @@ def fit(
     net = create_model(chosen.family, chosen.width, chosen.resolution, dataset.classes, channels, weights=None)
     if state and chosen.pretrained:
         load_weights(net, state)
-        net.provenance["pretrained"] = Path(str(pretrained)).name
+        net.provenance["pretrained"] = Path(settings["pretrained"]).name
     recipe = dataclasses.replace((fine_tune if chosen.pretrained else from_scratch)(channels), seed=seed)
-    history = train_network(net, dataset, recipe, seconds, folder.out, show)
+    history = train_network(net, dataset, recipe, settings["seconds"], folder.out, show)
 
     split_name = "test" if dataset.splits.get("test") else "val"
     held_out = dataset.splits[split_name]
@@ -154,7 +165,7 @@ def fit(
             "splits": class_counts(dataset),
         },
         "machine": machine(),
-        "command": command or f"pocketvision.fit({str(data)!r}, {budget!r})",
+        "command": command,
         "version": __version__,
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "seed": seed,

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from pocketvision import __version__
+from pocketvision.data.dataset import Dataset
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
+from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.runfolder import RunFolder, split_once
 from pocketvision.runtimes import torch as runtime
@@ -74,22 +76,33 @@ def train(
         "seconds": seconds,
         "pretrained": str(pretrained) if pretrained else None,
     }
-    folder = RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), settings, RESULT, fresh)
-    finished = folder.read(RESULT)
-    if finished is not None:
-        if show:
-            say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
-        return finished
-    dataset = split_once(folder, dataset, seed)
+    with RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), settings, RESULT, fresh) as folder:
+        finished = folder.read(RESULT)
+        if finished is None:
+            return _run(folder, net, split_once(folder, dataset, seed), recipe, seconds, show, command)
+    if show:
+        say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
+    return finished
+
+
+def _run(
+    folder: RunFolder,
+    net: Network,
+    dataset: Dataset,
+    recipe: Recipe,
+    seconds: float | None,
+    show: bool,
+    command: str | None,
+) -> dict[str, Any]:
     folder.write("recipe.json", recipe.to_json())
     history = train_network(net, dataset, recipe, seconds, folder.out, show)
     split_name = _held_out(dataset.splits)
     result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
     net.metrics = {**result.to_json(), "split": split_name}
-    net.provenance.update(data=dataset.name, command=command, seed=seed, pocketvision=__version__)
+    net.provenance.update(data=dataset.name, command=command, seed=recipe.seed, pocketvision=__version__)
     save(net, folder.out / MODEL)
     report = {
-        "model": spec.name,
+        "model": net.spec.name,
         "file": str(folder.out / MODEL),
         **net.metrics,
         "top1_interval": list(result.interval),

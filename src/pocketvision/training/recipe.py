@@ -54,7 +54,7 @@ class Recipe:
 def from_scratch(channels: int = 3) -> Recipe:
     """AdamW at a high rate. Grey pictures are mostly signs, where a mirrored one means something else."""
     if channels == 1:
-        return Recipe(epochs=60, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
+        return Recipe(epochs=45, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
     return Recipe(epochs=100)
 
 
