@@ -17,6 +17,8 @@ from PIL import Image
 import pocketvision as pv
 from conftest import command_environment
 from pocketvision.fitting.candidates import Candidate, grid, largest_that_fits, lines, predict_ms
+from pocketvision.fitting.choose import Timer, choose
+from pocketvision.measure.latency import Latency
 from pocketvision.units import parse_duration
 
 
@@ -162,6 +164,24 @@ def test_bisection_finds_the_largest_that_fits_with_few_looks() -> None:
         assert len(looked) <= 5
 
 
+def test_a_preferred_line_stays_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its best fits in the short look and not in the long one: the next cheaper of the same line is taken."""
+    ours = [Candidate("a", 1.0, i, 0, i, i / 100, "published", True) for i in range(1, 9)]
+    others = [Candidate("b", 1.0, i, 0, i, 0.5 + i / 100, "published", False) for i in range(1, 9)]
+    timer = Timer(2, 3, "onnxruntime", 1)
+
+    def look(candidates, rounds: int = 9) -> None:
+        for c in candidates:
+            ms = c.macs * (1.3 if rounds > 9 else 1.0)
+            timer.known[c] = Latency(ms, ms, ms, ms, ms, rounds, rounds)
+
+    monkeypatch.setattr(timer, "time", look)
+    chosen = choose([*ours, *others], 6.0, timer, show=False)
+    assert (chosen.family, chosen.macs) == ("a", 4)
+    with pytest.raises(pv.InputError, match="nothing fits 0.5 ms"):
+        choose([*ours, *others], 0.5, timer, show=False)
+
+
 def test_grid_and_lines() -> None:
     candidates = grid(10, 1, 8, None)
     assert max(c.resolution for c in candidates) == 32  # 8 px digits tell nothing new beyond
@@ -178,6 +198,16 @@ def test_grid_and_lines() -> None:
     assert {(c.family, c.width) for c in pretrained} == {("mobilenet_v2", 1.0)}
     first = lines(grid(2, 3, 300, ("mobilenet_v2", 1.0)))[0]
     assert all(c.pretrained for c in first) and len(first) > 5
+
+
+def test_a_photograph_is_not_seen_at_24_px() -> None:
+    def best(side: int, macs: float) -> Candidate:
+        line = lines([c for c in grid(2, 3, side, None) if c.family == "mobilenet_v2" and c.width == 1.0])[0]
+        return [c for c in line if c.macs <= macs][-1]
+
+    assert best(375, 81e6).resolution == 112  # a large photograph: as much detail as the cost allows
+    assert best(8, 81e6).resolution <= 32  # a picture of 8 px has no more to show
+    assert {c.score for c in grid(2, 3, 375, None) if c.name == "mobilenet_v2_1.0_128"} == {0.653}
 
 
 def test_untimed_candidates_are_predicted_between_timed_ones() -> None:

@@ -43,13 +43,13 @@ def recipe(epochs: int, **changes) -> Recipe:
 
 def test_it_learns_and_says_how(digits: Dataset, tmp_path: Path) -> None:
     net = network()
-    history = loop.train_network(net, digits, recipe(10), out=tmp_path, show=False)
+    history = loop.train_network(net, digits, recipe(25), out=tmp_path, show=False)
     assert history.epochs[-1]["val_top1"] > 0.85
     assert history.epochs[-1]["train_loss"] < history.epochs[0]["train_loss"]
     assert not net.training
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["epoch"]) for row in rows] == list(range(1, 11))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 26))
     assert tuple(rows[0]) == loop.COLUMNS
     assert read_notes(tmp_path / loop.STATE_FILE)["recipe"]["seed"] == 0
 

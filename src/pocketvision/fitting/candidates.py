@@ -15,6 +15,7 @@ from pocketvision.spec import Spec, total_stride
 WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4)
 RESOLUTIONS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224)
 ENLARGE = 4  # more pixels than this times the image's own tell the network nothing new
+FULL = 224  # px: what ImageNet's photographs are shown at
 STANDARD_STRIDE = 32  # of all families here, before the small-input stem
 
 
@@ -50,8 +51,7 @@ def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] |
                     continue
                 spec = create_spec(family, width, resolution, classes, channels)
                 costs = count_spec(spec)
-                positions = resolution * STANDARD_STRIDE / total_stride(spec.trunk)
-                score, source = estimate_top1(family, width, positions)
+                score, source = estimate_top1(family, width, effective_resolution(resolution, side, spec))
                 found.append(
                     Candidate(
                         family,
@@ -65,6 +65,17 @@ def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] |
                     )
                 )
     return found
+
+
+def effective_resolution(resolution: int, side: int, spec: Spec) -> float:
+    """The ImageNet resolution whose published accuracy speaks for this one: the scarcer of positions and detail.
+
+    A 32 px input whose stem skips two halvings has as many positions as 128 px. And it shows a 32 px picture in full,
+    but of a photograph only what ImageNet's shows at 32 px.
+    """
+    positions = resolution * STANDARD_STRIDE / total_stride(spec.trunk)
+    detail = FULL * resolution / min(side, FULL)
+    return min(positions, detail)
 
 
 def lines(candidates: Iterable[Candidate]) -> list[list[Candidate]]:

@@ -19,8 +19,9 @@ from pocketvision.network import build
 from pocketvision.progress import Steps
 from pocketvision.runtimes import get_runtime
 
-HEADROOM = 0.92  # a candidate must stay this far below the budget: the trained network is timed again
+HEADROOM = 0.95  # a candidate must stay this far below the budget: the trained network is timed again
 FINALISTS = 3
+SHORT, LONG = 9, 25  # rounds: while bracketing, and before the decision
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Timer:
     threads: int
     known: dict[Candidate, Latency] = field(default_factory=dict)
 
-    def time(self, candidates: Sequence[Candidate], rounds: int = 9) -> None:
+    def time(self, candidates: Sequence[Candidate], rounds: int = SHORT) -> None:
         """Export and time `candidates` together, interleaved."""
         runtime = get_runtime(self.runtime)
         with tempfile.TemporaryDirectory() as folder:
@@ -84,21 +85,9 @@ def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bo
             found = largest_that_fits(line, time_and_check)
             if found:
                 best.append(found)
-        rank = sorted(best, key=lambda c: (c.pretrained, c.score), reverse=True)
-        while rank:
-            timer.time(rank[:FINALISTS], rounds=21)
-            inside = [candidate for candidate in rank[:FINALISTS] if fits(candidate)]
-            if inside:
-                return inside[0]
-            # The second, longer look threw all of them out: go one step down each line.
-            rank = [c for c in rank[FINALISTS:] if fits(c)] + [
-                cheaper
-                for line in groups
-                for c in rank[:FINALISTS]
-                if c in line
-                for cheaper in line[: line.index(c)][-1:]
-            ]
-            rank.sort(key=lambda c: (c.pretrained, c.score), reverse=True)
+        chosen = _settle(best, groups, timer, fits)
+    if chosen:
+        return chosen
     fastest = min(timer.known, key=lambda c: timer.known[c].median_ms)
     needs = timer.known[fastest]
     raise InputError(
@@ -106,6 +95,24 @@ def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bo
         f"fastest candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; "
         f"give {needs.high_ms / HEADROOM * 1.05:.2g}ms or more"
     )
+
+
+def _settle(
+    best: list[Candidate], groups: list[list[Candidate]], timer: Timer, fits: Callable[[Candidate], bool]
+) -> Candidate | None:
+    """The first of `best`, one for each line, that a longer measurement together confirms.
+
+    One that it throws out gives way to the next cheaper of its own line, so that a preferred line stays preferred.
+    """
+    pool = list(best)
+    while pool:
+        pool.sort(key=lambda c: (c.pretrained, c.score), reverse=True)
+        timer.time(pool[:FINALISTS], rounds=LONG)
+        if fits(pool[0]):
+            return pool[0]
+        line = next(line for line in groups if pool[0] in line)
+        pool[:1] = line[: line.index(pool[0])][-1:]
+    return None
 
 
 def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, timer: Timer) -> str:
@@ -123,7 +130,11 @@ def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, ti
             f"{chosen.name} has the best {chosen.score_source} ImageNet accuracy of those that keep {budget_ms:g} ms "
         )
         text += "with some headroom"
-    above = [c for c in timed if c.score > chosen.score and timed[c].low_ms > HEADROOM * budget_ms]
+    above = [
+        c
+        for c in timed
+        if c.score > chosen.score and c.pretrained == chosen.pretrained and timed[c].high_ms > HEADROOM * budget_ms
+    ]
     if above:
         nearest = min(above, key=lambda c: timed[c].median_ms)
         text += f"; the next better one timed, {nearest.name}, needs {timed[nearest].median_ms:.2f} ms"

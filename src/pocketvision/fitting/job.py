@@ -114,7 +114,9 @@ def _run(
     if state and chosen.pretrained:
         load_weights(net, state)
         net.provenance["pretrained"] = Path(settings["pretrained"]).name
-    recipe = dataclasses.replace((fine_tune if chosen.pretrained else from_scratch)(channels), seed=seed)
+    images = len(dataset.splits["train"])
+    recipe = fine_tune(channels, images) if chosen.pretrained else from_scratch(channels)
+    recipe = dataclasses.replace(recipe, seed=seed)
     history = train_network(net, dataset, recipe, settings["seconds"], folder.out, show)
 
     split_name = "test" if dataset.splits.get("test") else "val"

@@ -62,7 +62,7 @@ def train(
     spec = create_spec(model, width, resolution, len(dataset.classes), channels)
     changes: dict[str, Any] = {"seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
-        recipe or (fine_tune if state else from_scratch)(channels),
+        recipe or (fine_tune(channels, len(dataset.splits["train"])) if state else from_scratch(channels)),
         **{k: v for k, v in changes.items() if v is not None},
     )
     torch.manual_seed(seed)

@@ -70,7 +70,7 @@ def _error_law(family: str) -> tuple[float, float, float]:
 def estimate_top1(family: str, width: float, resolution: float) -> tuple[float, str]:
     """ImageNet top-1 (0..1) that this variant would reach, and "published" or "estimated".
 
-    `resolution` is the effective one: a 32 px input whose stem skips two halvings sees as many positions as 128 px.
+    `resolution` is that of ImageNet's photographs.
     """
     exact = PUBLISHED.get((family, width, int(resolution))) if resolution == int(resolution) else None
     if exact is not None:
