@@ -45,7 +45,8 @@ def main() -> None:
     except typer.Abort:
         status = _fail("stopped", 1)
     except KeyboardInterrupt:
-        status = _fail("stopped; what was finished is kept, and the same command goes on from there", 1)
+        kept = "; what was finished is kept, and the same command goes on from there"
+        status = _fail("stopped" + (kept if arguments[:1] in (["fit"], ["train"]) else ""), 1)
     except BrokenPipeError:
         sys.stderr.close()
         status = 1

@@ -14,6 +14,7 @@ from pocketvision.spec import Spec, total_stride
 
 WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4)
 RESOLUTIONS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224)
+FINE = tuple(range(16, 225, 8))
 ENLARGE = 4  # more pixels than this times the image's own tell the network nothing new
 FULL = 224  # px: what ImageNet's photographs are shown at
 STANDARD_STRIDE = 32  # of all families here, before the small-input stem
@@ -46,7 +47,8 @@ def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] |
     for family in MODELS:
         widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
         for width in sorted(widths):
-            for resolution in RESOLUTIONS:
+            # Weights at hand leave resolution as the only dial: finer steps use more of the budget.
+            for resolution in FINE if pretrained == (family, width) else RESOLUTIONS:
                 if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
                     continue
                 spec = create_spec(family, width, resolution, classes, channels)

@@ -126,10 +126,8 @@ def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, ti
         text += f"The pretrained weights given are {chosen.family} at width {chosen.width:g}, so its resolutions came "
         text += f"first; {chosen.resolution} px is the largest that keeps {budget_ms:g} ms with some headroom"
     else:
-        text += (
-            f"{chosen.name} has the best {chosen.score_source} ImageNet accuracy of those that keep {budget_ms:g} ms "
-        )
-        text += "with some headroom"
+        text += f"{chosen.name} has the best {chosen.score_source} ImageNet accuracy of those that keep "
+        text += f"{budget_ms:g} ms with some headroom"
     above = [
         c
         for c in timed
@@ -137,7 +135,7 @@ def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, ti
     ]
     if above:
         nearest = min(above, key=lambda c: timed[c].median_ms)
-        text += f"; the next better one timed, {nearest.name}, needs {timed[nearest].median_ms:.2f} ms"
+        text += f"; the next better one timed, {nearest.name}, needs up to {timed[nearest].high_ms:.2f} ms"
     return text + "."
 
 

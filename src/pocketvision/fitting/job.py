@@ -102,7 +102,6 @@ def _run(
     """All steps, each taken up where an earlier process left it; `weights` says what network `state` is of."""
     seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
     dataset = split_once(folder, dataset, seed)
-    torch.manual_seed(seed)
     looked = survey(dataset.splits["train"])
     channels = 3 if weights else looked.channels
     timer = Timer(len(dataset.classes), channels, runtime, threads)
@@ -110,6 +109,7 @@ def _run(
     if show:
         say(reason)
 
+    torch.manual_seed(seed)  # here, not before: timing builds networks too, and a resumed run does not time again
     net = create_model(chosen.family, chosen.width, chosen.resolution, dataset.classes, channels, weights=None)
     if state and chosen.pretrained:
         load_weights(net, state)
