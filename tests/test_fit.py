@@ -17,7 +17,7 @@ from PIL import Image
 import pocketvision as pv
 from conftest import command_environment
 from pocketvision.fitting.candidates import Candidate, grid, largest_that_fits, lines, predict_ms
-from pocketvision.fitting.choose import Timer, choose
+from pocketvision.fitting.choose import LONG, SHORT, Look, Timer, choose
 from pocketvision.measure.latency import Latency
 from pocketvision.units import parse_duration
 
@@ -170,12 +170,12 @@ def test_a_preferred_line_stays_preferred(monkeypatch: pytest.MonkeyPatch) -> No
     others = [Candidate("b", 1.0, i, 0, i, 0.5 + i / 100, "published", False) for i in range(1, 9)]
     timer = Timer(2, 3, "onnxruntime", 1)
 
-    def look(candidates, rounds: int = 9) -> None:
+    def time(candidates, look: Look = SHORT) -> None:
         for c in candidates:
-            ms = c.macs * (1.3 if rounds > 9 else 1.0)
-            timer.known[c] = Latency(ms, ms, ms, ms, ms, rounds, rounds)
+            ms = c.macs * (1.3 if look is LONG else 1.0)
+            timer.known[c] = Latency(ms, ms, ms, ms, ms, look.rounds, look.rounds)
 
-    monkeypatch.setattr(timer, "time", look)
+    monkeypatch.setattr(timer, "time", time)
     chosen = choose([*ours, *others], 6.0, timer, show=False)
     assert (chosen.family, chosen.macs) == ("a", 4)
     with pytest.raises(pv.InputError, match="nothing fits 0.5 ms"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,19 @@ from pocketvision.runtimes import get_runtime
 
 HEADROOM = 0.95  # a candidate must stay this far below the budget: the trained network is timed again
 FINALISTS = 3
-SHORT, LONG = 9, 25  # rounds: while bracketing, and before the decision
+
+
+@dataclass(frozen=True)
+class Look:
+    """How long to measure: at least `rounds`, then until the interval is `narrow` or `limit` seconds have passed."""
+
+    rounds: int
+    narrow: float
+    limit: float
+
+
+SHORT = Look(9, 0.10, 2.0)  # while bracketing
+LONG = Look(25, 0.05, 8.0)  # before the decision, and of the file that ships
 
 
 @dataclass
@@ -34,7 +46,7 @@ class Timer:
     threads: int
     known: dict[Candidate, Latency] = field(default_factory=dict)
 
-    def time(self, candidates: Sequence[Candidate], rounds: int = SHORT) -> None:
+    def time(self, candidates: Sequence[Candidate], look: Look = SHORT) -> None:
         """Export and time `candidates` together, interleaved."""
         runtime = get_runtime(self.runtime)
         with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +56,7 @@ class Timer:
                 path = Path(folder) / f"{candidate.name}.onnx"
                 runtime.convert(net, path)
                 calls[candidate.name] = open_call(self.runtime, path, self.threads)
-            found = time_interleaved(calls, threads=self.threads, rounds=rounds)
+            found = time_interleaved(calls, threads=self.threads, **asdict(look))
         for candidate in candidates:
             self.known[candidate] = found[candidate.name]
 
@@ -107,7 +119,7 @@ def _settle(
     pool = list(best)
     while pool:
         pool.sort(key=lambda c: (c.pretrained, c.score), reverse=True)
-        timer.time(pool[:FINALISTS], rounds=LONG)
+        timer.time(pool[:FINALISTS], LONG)
         if fits(pool[0]):
             return pool[0]
         line = next(line for line in groups if pool[0] in line)

@@ -20,7 +20,7 @@ from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
-from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain, open_call
+from pocketvision.fitting.choose import LONG, Timer, candidate_rows, choose, explain, open_call
 from pocketvision.fitting.survey import survey
 from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.measure.machine import machine
@@ -205,7 +205,7 @@ def _time_again(path: Path, runtime: str, threads: int, budget_ms: float) -> tup
     attempt = 0
     while True:
         attempt += 1
-        latency = time_interleaved({"model": call}, threads=threads, rounds=31)["model"]
+        latency = time_interleaved({"model": call}, threads=threads, **dataclasses.asdict(LONG))["model"]
         if latency.high_ms <= budget_ms or attempt == FINAL_ATTEMPTS:
             return latency, attempt
         time.sleep(5)
