@@ -32,7 +32,7 @@ def test_costs_of_the_papers_networks(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "params", "macs"),
     [
-        ("mobilenet_v1_0.75_192", 2.59, 233),
+        ("mobilenet_v1_1.0_192", 4.23, 418),
         ("mobilenet_v1_0.25_128", 0.47, 14),
         ("mobilenet_v2_1.4_224", 6.11, 582),
         ("mobilenet_v2_0.35_96", 1.68, 11),

@@ -66,7 +66,7 @@ def fine_tune(channels: int = 3, images: int = FEW) -> Recipe:
 
     With 245 photographs a plain fine-tune overfits; a trunk at 3 % of the classifier's rate does not.
     """
-    recipe = Recipe(epochs=30, batch=32, lr=1e-3, trunk_lr=0.03, weight_decay=0.02, frozen_bn=True, crop=(0.35, 1.0))
+    recipe = Recipe(epochs=60, batch=32, lr=1e-3, trunk_lr=0.03, weight_decay=0.02, frozen_bn=True, crop=(0.35, 1.0))
     if images >= FEW:
         recipe = replace(recipe, batch=64, trunk_lr=0.3, frozen_bn=False)
     return replace(recipe, average=0.1) if channels == 3 else replace(recipe, average=0.1, flip=False, color=0.0)
