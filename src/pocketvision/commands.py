@@ -33,6 +33,8 @@ Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]
 Out = Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; an unfinished run in it is gone on with.")]
 Fresh = Annotated[bool, Option("--fresh", help="Forget what an earlier run in the folder did.")]
 Seed = Annotated[int, Option(help="All randomness comes from it.")]
+PIPE_WIDTH = 160  # letters a line where no terminal sets a limit: tables keep their names in one piece
+
 Json = Annotated[bool, Option("--json", help="Print one JSON document on standard output.")]
 
 
@@ -270,7 +272,7 @@ def _command() -> str:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def _print_json(document: Any) -> None:
