@@ -143,6 +143,9 @@ def test_published_accuracies_and_the_estimate_between_them() -> None:
         estimate, source = estimate_top1(family, width, resolution + 1e-6)
         assert source == "estimated"
         assert estimate == pytest.approx(top1, abs=0.03), (family, width, resolution)
+    for width in (0.35, 0.5, 0.75, 1.0):
+        line = [estimate_top1("mobilenet_v2", width, side)[0] for side in range(16, 225, 8)]
+        assert line == sorted(line)
     for family in MODELS:
         line = [estimate_top1(family, width, 224)[0] for width in (0.1, 0.3, 0.6, 0.9)]
         assert line == sorted(line)

@@ -76,5 +76,16 @@ def estimate_top1(family: str, width: float, resolution: float) -> tuple[float, 
     if exact is not None:
         return exact, "published"
     a, b, c = _error_law(family)
-    error = math.exp(a + b * math.log(width) + c * math.log(resolution / 224))
-    return max(0.0, 1 - error), "estimated"
+    law = a + b * math.log(width) + c * math.log(resolution / 224)
+    # Published figures of this width bend the law to go through them: a larger resolution must never look worse.
+    bent = [
+        (math.log(res), math.log(1 - top1) - (a + b * math.log(width) + c * math.log(res / 224)))
+        for (name, w, res), top1 in sorted(PUBLISHED.items())
+        if (name, w) == (family, width)
+    ]
+    if bent:
+        from numpy import interp
+
+        places, offsets = zip(*bent, strict=True)
+        law += float(interp(math.log(resolution), places, offsets))
+    return max(0.0, 1 - math.exp(law)), "estimated"
