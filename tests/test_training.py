@@ -15,7 +15,7 @@ from pocketvision.errors import InputError
 from pocketvision.models import create_model
 from pocketvision.network import Network
 from pocketvision.training import loop
-from pocketvision.training.recipe import Recipe, from_scratch
+from pocketvision.training.recipe import Recipe
 from pocketvision.training.schedule import rate
 from pocketvision.training.state import read_notes
 
@@ -110,11 +110,6 @@ def test_schedule() -> None:
     assert rate(0.55, 0.1) == pytest.approx(0.5)
     assert rate(1.0, 0.1) == pytest.approx(0.0)
     assert rate(0.5, 0.0) == pytest.approx(0.5)
-
-
-def test_recipes_survive_json() -> None:
-    made = from_scratch(1)
-    assert Recipe.from_json(made.to_json()) == made
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch": 0}, {"lr": 0.0}, {"optimizer": "adam"}])

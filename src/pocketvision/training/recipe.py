@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from pocketvision.errors import InputError
@@ -43,12 +43,6 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "crop": list(self.crop)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Recipe:
-        known = {f.name for f in fields(cls)}
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
-        return cls(**values)
 
 
 def from_scratch(channels: int = 3) -> Recipe:
