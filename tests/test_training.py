@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import platform
 from pathlib import Path
 
 import pytest
 import torch
 
+from pocketvision.blocks import ConvBN
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import split
@@ -15,6 +17,7 @@ from pocketvision.errors import InputError
 from pocketvision.models import create_model
 from pocketvision.network import Network
 from pocketvision.training import loop
+from pocketvision.training.memory import keep_freed_memory
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.schedule import rate
 from pocketvision.training.state import read_notes
@@ -102,6 +105,28 @@ def test_frozen_statistics_stay_and_the_trunk_moves_gently(digits: Dataset) -> N
     assert torch.equal(before["trunk.0.bn.running_mean"], after["trunk.0.bn.running_mean"])
     assert torch.equal(before["trunk.3.pointwise.conv.weight"], after["trunk.3.pointwise.conv.weight"])
     assert not torch.equal(before["head.classifier.weight"], after["head.classifier.weight"])
+
+
+def test_frozen_statistics_are_folded_without_changing_anything() -> None:
+    torch.manual_seed(0)
+    block = ConvBN(4, 6, 3, 2, act="relu6").double()
+    block.bn.running_mean.normal_()
+    block.bn.running_var.uniform_(0.5, 2)
+    block.bn.weight.data.uniform_(0.5, 2)
+    x = torch.randn(2, 4, 9, 9, dtype=torch.float64, requires_grad=True)
+
+    def gradients(training: bool) -> list[torch.Tensor]:
+        block.train(training)
+        block.bn.eval()
+        y = block(x)
+        return [y, *torch.autograd.grad((y * torch.arange(y.numel()).view_as(y)).sum(), [x, *block.parameters()])]
+
+    for folded, plain in zip(gradients(True), gradients(False), strict=True):
+        assert torch.allclose(folded, plain, rtol=1e-10, atol=1e-10)
+
+
+def test_freed_memory_stays_where_glibc_is() -> None:
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
 
 
 def test_schedule() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
@@ -23,14 +24,45 @@ if TYPE_CHECKING:
 BATCH = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """`top1`, `top5` as fractions; `confusion[truth, answer]` counts images."""
+    """What a network answered: N true `labels`, and N x classes `probabilities`."""
 
-    images: int
-    top1: float
-    top5: float
-    confusion: np.ndarray
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def images(self) -> int:
+        return len(self.labels)
+
+    @property
+    def answers(self) -> NDArray[np.int64]:
+        """The most probable class of each image; the first of equals."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def top1(self) -> float:
+        """Fraction of images whose most probable class is the true one."""
+        return float((self.answers == self.labels).mean())
+
+    @property
+    def top5(self) -> float:
+        """Fraction of images whose true class is among the five most probable."""
+        best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :5]
+        return float((best == self.labels[:, None]).any(axis=1).mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy in nats."""
+        right = self.probabilities[np.arange(self.images), self.labels]
+        return float(-np.log(np.maximum(right, 1e-12)).mean())
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """`confusion[truth, answer]` counts images."""
+        classes = self.probabilities.shape[1]
+        pairs = self.labels * classes + self.answers
+        return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
     def to_json(self) -> dict[str, Any]:
         return {"images": self.images, "top1": self.top1, "top5": self.top5}
@@ -78,17 +110,11 @@ def as_runnable(model: Network | Exported) -> Runnable:
 
 
 def evaluate_samples(runnable: Runnable, samples: Sequence[Sample], show: bool = True) -> Evaluation:
-    """Decode, resize and classify each sample's file; count."""
-    classes = len(runnable.classes)
-    confusion = np.zeros((classes, classes), dtype=int)
-    top5 = 0
+    """Decode, resize and classify each sample's file."""
+    found = []
     with Steps("evaluating", len(samples), show) as steps:
         for start in range(0, len(samples), BATCH):
             chunk = samples[start : start + BATCH]
-            pixels = np.stack([prepare(sample.image, runnable.preprocessing) for sample in chunk])
-            for sample, probabilities in zip(chunk, runnable.run(pixels), strict=True):
-                best = np.argsort(-probabilities, kind="stable")[:5]
-                confusion[sample.label, best[0]] += 1
-                top5 += int(sample.label in best)
+            found.append(runnable.run(np.stack([prepare(sample.image, runnable.preprocessing) for sample in chunk])))
             steps.done(start + len(chunk))
-    return Evaluation(len(samples), float(np.trace(confusion)) / len(samples), top5 / len(samples), confusion)
+    return Evaluation(np.array([sample.label for sample in samples]), np.concatenate(found))

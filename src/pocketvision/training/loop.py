@@ -27,6 +27,7 @@ from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 from pocketvision.network import Network
 from pocketvision.progress import Steps, duration, say
+from pocketvision.training.memory import keep_freed_memory
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.schedule import rate
 from pocketvision.training.state import load_state, read_notes, save_state
@@ -62,6 +63,7 @@ class Trainer:
         self, net: Network, dataset: Dataset, recipe: Recipe, seconds: float | None = None, show: bool = True
     ) -> None:
         self.dataset, self.recipe, self.limit, self.show = dataset, recipe, seconds, show
+        keep_freed_memory()
         self.accelerator = Accelerator()
         self.net = net.to(self.accelerator.device).to(memory_format=torch.channels_last)
         p = net.preprocessing
