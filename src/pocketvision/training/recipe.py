@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from pocketvision.data.augment import Augmentation, Policy
 from pocketvision.errors import InputError
 
 
@@ -12,9 +13,15 @@ from pocketvision.errors import InputError
 class Recipe:
     """How to train. Rates are peaks: they warm up linearly, then fall along a cosine to zero.
 
-    `trunk_lr` multiplies `lr` for everything but the classifier. `frozen_bn` keeps BatchNorm at its pretrained
-    statistics. `average` is the share of the run over which weights are averaged (exponentially); the average is
-    what is evaluated and kept. `crop` bounds the area of the random crops.
+    `trunk_lr` multiplies `lr` for everything but the classifier, `layer_decay` once more for each row further from it.
+    `head_warmup` is the share of the run in which the classifier alone learns, `freeze` the number of rows, from the
+    input on, that never do. `frozen_bn` keeps BatchNorm at its pretrained statistics. `average` is the share of the run
+    over which weights are averaged (exponentially); the average is what is evaluated and kept.
+
+    `crop` bounds the area of the random crops; `policy` and `erase` as in `data.augment`; `mixup` and `cutmix` are the
+    alphas of their Beta distributions (0: off). `progressive` is the share of the resolution to begin with; it grows to
+    all of it over the first two thirds of the run. `patience` epochs without a lower validation loss end the run, which
+    then keeps the best (0: off). `balance` draws each class as often as any other.
     """
 
     epochs: int = 60
@@ -22,6 +29,9 @@ class Recipe:
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 2e-3
     trunk_lr: float = 1.0
+    layer_decay: float = 1.0
+    head_warmup: float = 0.0
+    freeze: int = 0
     weight_decay: float = 0.05
     warmup: float = 0.1
     label_smoothing: float = 0.1
@@ -30,6 +40,13 @@ class Recipe:
     crop: tuple[float, float] = (0.5, 1.0)
     flip: bool = True
     color: float = 0.2
+    policy: Policy = "basic"
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    progressive: float = 1.0
+    patience: int = 0
+    balance: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -40,6 +57,19 @@ class Recipe:
             raise InputError(f"learning rate {self.lr:g} in the recipe: give a positive number, such as 0.002")
         if self.optimizer not in ("adamw", "sgd"):
             raise InputError(f"optimizer {self.optimizer!r} in the recipe: adamw or sgd")
+        if self.policy not in ("basic", "trivial", "rand"):
+            raise InputError(f"policy {self.policy!r} in the recipe: basic, trivial or rand")
+        for name in ("head_warmup", "erase", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name):g} in the recipe: give a share from 0 to below 1")
+        if not 0.2 <= self.progressive <= 1:
+            raise InputError(f"progressive {self.progressive:g} in the recipe: give a share from 0.2 to 1")
+        if min(self.mixup, self.cutmix, self.patience, self.freeze) < 0:
+            raise InputError("mixup, cutmix, patience and freeze in the recipe: give 0 or more")
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(self.crop, self.flip, self.color, self.policy, self.erase)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "crop": list(self.crop)}
