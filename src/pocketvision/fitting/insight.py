@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketvision.calibration import Calibration, calibrate
 from pocketvision.data.dataset import Dataset, Sample
@@ -23,6 +24,7 @@ from pocketvision.report.pictures import SIDE, Picture, picture
 from pocketvision.runtimes import torch as torch_runtime
 
 SHOWN = 12  # mistakes, and doubtful labels
+DOUBTED = 0.9  # a label that is believed more than this is not shown as doubtful
 LOOKED_AT, SECONDS = 3000, 60.0  # training images whose labels are doubted, and the longest time for it
 CALIBRATED_ON = 5000  # validation images at most
 
@@ -46,25 +48,28 @@ def look_closely(
     wrong = np.flatnonzero(result.answers != result.labels)
     worst = wrong[np.argsort(-result.probabilities[wrong].max(axis=1), kind="stable")][:SHOWN]
     looked, answered = _answers_in_time(net, dataset.splits["train"], show)
-    label = answered.probabilities[np.arange(answered.images), answered.labels]
-    doubt = answered.probabilities.max(axis=1) - label
-    contradicted = np.flatnonzero(answered.answers != answered.labels)
-    doubtful = contradicted[np.argsort(-doubt[contradicted], kind="stable")][:SHOWN]
+    everyone = np.arange(answered.images)
+    believed = answered.probabilities[everyone, answered.labels]
+    others = answered.probabilities.copy()
+    others[everyone, answered.labels] = -1
+    rather = others.argmax(axis=1)
+    doubtful = [int(i) for i in np.argsort(believed, kind="stable")[:SHOWN] if believed[i] < DOUBTED]
     pictures = _pictures(net, [held_out[i] for i in worst], result.answers[worst])
-    pictures |= _pictures(net, [looked[i] for i in doubtful], answered.answers[doubtful])
+    pictures |= _pictures(net, [looked[i] for i in doubtful], rather[doubtful])
     found = {
         "calibration": reliability(result, net.calibration, split),
         "mistakes": {
             "split": split,
             "images": result.images,
             "wrong": len(wrong),
-            "worst": [_entry(net, held_out[i], result, i) for i in worst],
+            "worst": [_entry(net, held_out[i], result.probabilities[i], int(result.answers[i])) for i in worst],
         },
         "doubtful": {
             "looked_at": answered.images,
             "of": len(dataset.splits["train"]),
-            "contradicted": len(contradicted),
-            "images": [_entry(net, looked[i], answered, i) for i in doubtful],
+            "contradicted": int((answered.answers != answered.labels).sum()),
+            "least": float(believed.min()),
+            "images": [_entry(net, looked[i], answered.probabilities[i], int(rather[i])) for i in doubtful],
         },
         "profile": {key: value for key, value in profile(net).items() if key != "rows"},
     }
@@ -87,9 +92,8 @@ def _answers_in_time(net: Network, train: Sequence[Sample], show: bool) -> tuple
     return some, Evaluation(np.concatenate(labels), np.concatenate(probabilities))
 
 
-def _entry(net: Network, sample: Sample, result: Evaluation, index: int) -> dict[str, Any]:
-    """One image in words: {image, label, answer, probability, label_probability}."""
-    probabilities, answer = result.probabilities[index], int(result.answers[index])
+def _entry(net: Network, sample: Sample, probabilities: NDArray[np.float32], answer: int) -> dict[str, Any]:
+    """One image in words; `answer` is the class that speaks against its label."""
     return {
         "image": sample.name or sample.image.name,
         "label": net.classes[sample.label],
@@ -99,12 +103,12 @@ def _entry(net: Network, sample: Sample, result: Evaluation, index: int) -> dict
     }
 
 
-def _pictures(net: Network, samples: Sequence[Sample], answers: Sequence[int] | np.ndarray) -> dict[str, Picture]:
-    """By name, each image with the heat of what spoke for its answer. The picture shows the crop the network saw."""
+def _pictures(net: Network, samples: Sequence[Sample], classes: NDArray[np.int64]) -> dict[str, Picture]:
+    """By name, each image with the heat of what spoke for `classes[i]`. The picture shows the crop the network saw."""
     found = {}
     larger = _thumbnail(net.preprocessing)
-    for sample, answer in zip(samples, answers, strict=True):
-        (heat,) = grad_cam(net, prepare(sample.image, net.preprocessing)[None], np.array([answer]))
+    for sample, wanted in zip(samples, classes, strict=True):
+        (heat,) = grad_cam(net, prepare(sample.image, net.preprocessing)[None], np.array([wanted]))
         found[sample.name or sample.image.name] = picture(prepare(sample.image, larger), heat)
     return found
 

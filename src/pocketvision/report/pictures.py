@@ -33,7 +33,7 @@ def picture(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> Picture:
     size = (pixels.shape[1], pixels.shape[0])
     smooth = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
     colours = colormaps["inferno"](0.3 + 0.65 * smooth)[:, :, :3] * 255
-    cover = 0.8 * smooth[:, :, None]
+    cover = 0.8 * smooth[:, :, None] ** 1.5  # what is lukewarm stays grey
     return Picture(_jpeg(photo), _jpeg((grey[:, :, None] * (1 - cover) + colours * cover).astype(np.uint8)))
 
 
