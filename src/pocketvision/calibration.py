@@ -1,7 +1,7 @@
 """What a network's probabilities are worth: a temperature that makes them honest, and when to say "unsure".
 
-The temperature divides the logits before the softmax (Guo et al. 2017, arXiv 1706.04599): it changes no answer, only how
-sure the network says it is. The threshold is a probability below which an answer had better not be used (selective
+The temperature divides the logits before the softmax (Guo et al. 2017, arXiv 1706.04599): it changes no answer, only
+how sure the network says it is. The threshold is a probability below which an answer had better not be used (selective
 classification, Geifman and El-Yaniv 2017, arXiv 1705.08500). Both are found on images that were not trained on.
 """
 

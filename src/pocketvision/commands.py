@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from pocketvision.errors import InputError
-from pocketvision.report import columns
+from pocketvision.report import columns, text
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -158,7 +158,7 @@ def predict(
             "image": result.image if i == 0 else "",
             "name": name,
             "probability": probability,
-            "unsure": f"below {result.threshold:.1%}" if i == 0 and result.unsure else "",
+            "unsure": f"below {text.percent(result.threshold)}" if i == 0 and result.unsure else "",
         }
         for result in results
         for i, (_, name, probability) in enumerate(result.top(top))

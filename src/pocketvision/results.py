@@ -35,7 +35,11 @@ class Result:
     def to_json(self, k: int = 5) -> dict[str, Any]:
         """`{image, unsure, top: [{index, name, probability}]}` with the `k` best classes."""
         names = ("index", "name", "probability")
-        return {"image": self.image, "unsure": self.unsure, "top": [dict(zip(names, entry, strict=True)) for entry in self.top(k)]}
+        return {
+            "image": self.image,
+            "unsure": self.unsure,
+            "top": [dict(zip(names, entry, strict=True)) for entry in self.top(k)],
+        }
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))

@@ -24,7 +24,7 @@ from pocketvision.report.pictures import SIDE, Picture, picture
 from pocketvision.runtimes import torch as torch_runtime
 
 SHOWN = 12  # mistakes, and doubtful labels
-DOUBTED = 0.9  # a label that is believed more than this is not shown as doubtful
+DOUBTED = 0.5  # a label that is believed more than this is not doubtful
 LOOKED_AT, SECONDS = 3000, 60.0  # training images whose labels are doubted, and the longest time for it
 CALIBRATED_ON = 5000  # validation images at most
 

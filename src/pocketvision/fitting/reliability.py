@@ -1,4 +1,4 @@
-"""How far probabilities can be trusted, as figures for the report: calibration curve, its error, accuracy over coverage."""
+"""How far probabilities can be trusted, for the report: calibration curve, its error, accuracy over coverage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from pocketvision.calibration import Calibration, cross_entropy, tempered
 from pocketvision.evaluation import Evaluation, wilson_interval
 
-BINS, IN_BIN = 15, 20  # bins of the curve, and the fewest images in one: below that a share of right answers says little
+BINS, IN_BIN = (
+    15,
+    20,
+)  # bins of the curve; the fewest images in one, below which a share says little
 POINTS = 200  # of accuracy over coverage
 
 

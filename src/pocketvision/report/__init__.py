@@ -16,8 +16,8 @@ def write_report(report: dict[str, Any], path: str | Path, pictures: Mapping[str
     """Write `report` (the content of `report.json`) as one self-contained HTML page to `path`, atomically.
 
     `pictures` (name of an image: `report.pictures.Picture`) go into the page only, and only where the report names
-    their image. The page needs no network and no JavaScript. Missing parts, None and NaN leave a dash or drop their section;
-    the same dict always gives the same bytes. Needs jinja2 and matplotlib (`pocketvision[train]`).
+    their image. The page needs no network and no JavaScript. Missing parts, None and NaN leave a dash or drop their
+    section; the same dict always gives the same bytes. Needs jinja2 and matplotlib (`pocketvision[train]`).
     """
     from pocketvision.files import write_atomic
 

@@ -1,4 +1,4 @@
-"""What the page says of a closer look: mistakes and doubtful labels as pictures, trust, layers, the doctor's findings."""
+"""What the page says of a closer look: mistakes and doubtful labels, trust, layers, the doctor's findings."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def closer_look(report: Mapping[str, Any], pictures: Mapping[str, Picture]) -> d
         section if isinstance(section := report.get(key), Mapping) else {}
         for key in ("mistakes", "doubtful", "calibration", "profile", "doctor")
     )
+    if text.number(mistakes.get("images")) is None:
+        mistakes = {}
+    if text.number(doubtful.get("looked_at")) is None or text.number(doubtful.get("of")) is None:
+        doubtful = {}
     worst, spent = cards(mistakes.get("worst") or [], pictures)
     doubted, _ = cards(doubtful.get("images") or [], pictures, spent)
     return {
@@ -40,11 +44,11 @@ def closer_look(report: Mapping[str, Any], pictures: Mapping[str, Picture]) -> d
         "doubtful": doubtful,
         "doubted": doubted,
         "calibration": calibration,
-        "trust": both(partial(trust, calibration)),
+        "trust": drawn if (drawn := both(partial(trust, calibration)))["wide"] else {},
         "rejection": words.rejection(calibration) or words.no_rejection(calibration),
         "sure": words.sure(calibration),
         "temper": words.temper(calibration),
-        "layers": layers,
+        "layers": layers if kinds(layers) else {},
         "kinds": kinds(layers),
         "doctor": doctor,
         "findings": findings(doctor),
@@ -53,7 +57,7 @@ def closer_look(report: Mapping[str, Any], pictures: Mapping[str, Picture]) -> d
 
 
 def kinds(layers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Kinds of layer, the slowest first: {name, ms, and shares of time, multiply-adds and parameters}, those with any."""
+    """Kinds of layer with a share of anything, the slowest first: {name, ms, share_ms, share_macs, share_params}."""
     found = []
     for kind, amounts in (layers.get("kinds") or {}).items():
         shares = {name: text.number(amounts.get(name)) or 0.0 for name in ("share_ms", "share_macs", "share_params")}

@@ -54,8 +54,8 @@ def render(report: Mapping[str, Any], pictures: Mapping[str, Picture] | None = N
     environment.filters |= {name: unbroken(getattr(text, name)) for name in FILTERS}
     environment.filters |= {"plain": text.plain, "network": unbroken(words.network_name)}
     closer = closer_look(report, pictures or {})
-    there = {"learning", "export", "candidates", "machine"} | {key for key in CONTENTS if report.get(key)}
-    there |= ({"trust"} if closer["trust"]["wide"] else set()) | ({"layers"} if closer["kinds"] else set())
+    there = {"learning", "export", "candidates", "machine"} | {key for key in CONTENTS if closer.get(key)}
+    there |= {"command"} if report.get("command") else set()
     return environment.get_template("report.html.j2").render(
         report=report,
         **closer,

@@ -16,10 +16,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from markupsafe import Markup
 
 # name: (light, dark). The series are told apart by every common kind of colour vision; each also has its own marker.
 PALETTE = {

@@ -15,7 +15,7 @@ FEWEST = 0.05  # of the images: with less coverage the curve only shows chance
 
 
 def trust(calibration: Mapping[str, Any], narrow: bool = False) -> str:
-    """The two plots of a report's `calibration`, side by side or one above the other; "" when there is nothing to draw."""
+    """The two plots of a report's `calibration`, side by side or one above the other; "" without anything to draw."""
     curves = {name: _bins(calibration.get(name)) for name in ("before", "after")}
     coverage = [point for item in calibration.get("coverage") or [] if (point := pair(item)) and point[0] >= FEWEST]
     if not any(curves.values()) or not coverage:
@@ -84,7 +84,7 @@ def _coverage(axes: Axes, points: Sequence[tuple[float, float]], said: Mapping[s
         axes.plot([100 * share], [100 * right], "o", color=BAD, markersize=7.5, zorder=4)
         inside = share < 0.5  # the words stand on the side that has more room, below the curve
         axes.annotate(
-            f"below {percent(said.get('threshold'), 0)}: unsure",
+            f"below {percent(said.get('threshold'))}: unsure",
             (100 * share, 0),
             (8 if inside else -8, 10),
             xycoords=("data", "axes fraction"),

@@ -108,8 +108,8 @@ def rejection(calibration: Mapping[str, Any]) -> str:
     if left is None or right is None:
         return ""
     said = (
-        f'Below {percent(threshold)} it says "unsure": that sets {whole(images - left)} of {whole(images)} images aside '
-        f"({percent((images - left) / images)})"
+        f'Below {percent(threshold)} it says "unsure": that sets {whole(images - left)} of {whole(images)} images '
+        f"aside ({percent((images - left) / images)})"
     )
     if not left:
         return f"{said}, which is all of them."
@@ -120,8 +120,9 @@ def rejection(calibration: Mapping[str, Any]) -> str:
 def sure(calibration: Mapping[str, Any]) -> str:
     """`, and 95.8 % of the 119 that it is sure of`; "" without a threshold."""
     kept = calibration.get("kept")
-    left, right = (number(kept.get(key)) for key in ("images", "right")) if isinstance(kept, Mapping) else (None, None)
-    return f", and {percent(right / left)} of the {whole(left)} that it is sure of" if left and right is not None else ""
+    if not isinstance(kept, Mapping) or not (left := number(kept.get("images"))):
+        return ""
+    return f", and {percent((number(kept.get('right')) or 0) / left)} of the {whole(left)} that it is sure of"
 
 
 def temper(calibration: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
 """ONNX Runtime: one self-contained .onnx file that knows its classes and preprocessing and runs without PyTorch.
 
 The file's metadata has one key, "pocketvision": a JSON object with `format_version`, `task`, `classes`,
-`preprocessing`, `calibration`, `name`, `params`, `macs` and `sha256`, the hash of the file with 64 zeros in the hash's
-own place. A file without `calibration` was never calibrated. A file whose hash no longer fits is refused: what was verified after the export is not what would run. Whoever edits
-such a file on purpose (a quantiser, a simplifier) takes `sha256` out of the object.
+`preprocessing`, `calibration` (absent: never calibrated), `name`, `params`, `macs` and `sha256`, the hash of the file
+with 64 zeros in the hash's own place. A file whose hash no longer fits is refused: what was verified after the export
+is not what would run. Whoever edits such a file on purpose (a quantiser, a simplifier) takes `sha256` out of the
+object.
 """
 
 from __future__ import annotations
