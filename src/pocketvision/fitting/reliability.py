@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.calibration import Calibration, cross_entropy, tempered
-from pocketvision.evaluation import Evaluation, wilson_interval
+from pocketvision.evaluation import Evaluation, wilson
 
 BINS, IN_BIN = (
     15,
@@ -60,7 +60,7 @@ def calibration_curve(confidence: NDArray[np.float32], right: NDArray[np.bool_])
         {
             "confidence": float(confidence[part].mean(dtype=np.float64)),
             "accuracy": float(right[part].mean()),
-            "interval": list(wilson_interval(float(right[part].mean()), len(part))),
+            "interval": list(wilson(float(right[part].mean()), len(part))),
             "images": len(part),
         }
         for part in np.array_split(order, number)
