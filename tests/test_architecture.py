@@ -20,22 +20,23 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEAVES = {"errors", "files", "progress", "units"}  # anyone may import these; they import only each other
 
 # What the jobs (fit, train and the other commands) are put together from, besides the models.
-UNDER_FIT = {"spec", "results", "data", "network", "weights", "training", "measure", "runtimes"}
+UNDER_FIT = {"spec", "results", "data", "calibration", "network", "weights", "training", "measure", "runtimes"}
 UNDER_FIT |= {"loading", "evaluation", "exporting", "report", "runfolder"}
 
 ALLOWED: dict[str, set[str]] = {
     "spec": set(),
     "results": set(),
+    "calibration": set(),
     "data": set(),
     "blocks": {"spec"},
     "heads": {"spec", "blocks"},
-    "runtimes": {"results", "data"},
-    "network": {"spec", "results", "data", "runtimes"},
-    "weights": {"spec", "blocks", "heads", "data", "network"},
+    "runtimes": {"results", "data", "calibration"},
+    "network": {"spec", "results", "data", "calibration", "runtimes"},
+    "weights": {"spec", "blocks", "heads", "data", "calibration", "network"},
     "measure": {"spec", "blocks", "data", "runtimes", "network"},
     "training": {"spec", "data", "network"},
     "loading": {"network", "runtimes", "weights"},
-    "evaluation": {"data", "network", "runtimes", "loading"},
+    "evaluation": {"data", "calibration", "network", "runtimes", "loading"},
     "exporting": {"data", "network", "runtimes", "measure"},
     "models": {"spec", "blocks", "heads", "network", "weights"},
     "report": set(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from pocketvision.errors import InputError
-from pocketvision.report import columns
+from pocketvision.report import columns, text
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -153,17 +153,18 @@ def predict(
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
     results = _trained(model, width, resolution, pretrained).predict(images)
-    answers = [{"image": result.image, "top": result.top(top)} for result in results]
     rows = [
-        {"image": answer["image"] if i == 0 else "", "name": name, "probability": probability}
-        for answer in answers
-        for i, (_, name, probability) in enumerate(answer["top"])
+        {
+            "image": result.image if i == 0 else "",
+            "name": name,
+            "probability": probability,
+            "unsure": f"below {text.percent(result.threshold)}" if i == 0 and result.unsure else "",
+        }
+        for result in results
+        for i, (_, name, probability) in enumerate(result.top(top))
     ]
-    document = [
-        {"image": a["image"], "top": [{"index": i, "name": n, "probability": p} for i, n, p in a["top"]]}
-        for a in answers
-    ]
-    _show(rows, columns.PREDICT, json, document)
+    shown = columns.PREDICT if any(result.unsure for result in results) else columns.PREDICT[:-1]
+    _show(rows, shown, json, [result.to_json(top) for result in results])
 
 
 def export(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.calibration import cross_entropy
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
 from pocketvision.data.sources import open_dataset
@@ -54,8 +55,7 @@ class Evaluation:
     @property
     def loss(self) -> float:
         """Mean cross-entropy in nats."""
-        right = self.probabilities[np.arange(self.images), self.labels]
-        return float(-np.log(np.maximum(right, 1e-12)).mean())
+        return cross_entropy(self.probabilities, self.labels)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -70,10 +70,15 @@ class Evaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % Wilson score interval of `top1`: what other images of the same kind could have given."""
-        n, p, z = self.images, self.top1, 1.96
-        centre, half = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-        low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
-        return max(0.0, low), min(1.0, high)
+        return wilson(self.top1, self.images)
+
+
+def wilson(share: float, images: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a share of right answers among `images`."""
+    n, p, z = images, share, 1.96
+    centre, half = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+    return max(0.0, low), min(1.0, high)
 
 
 def evaluate(model: Network | Exported | str | Path, data: str | Path, split: str | None = None) -> dict[str, Any]:

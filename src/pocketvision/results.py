@@ -11,11 +11,21 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The answer of a classifier: one probability for each class; `image` is the image's name, if it has one."""
+    """The answer of a classifier: one probability for each class; `image` is the image's name, if it has one.
+
+    `threshold` is the probability below which the network's answers had better not be used, as its file says; None when
+    it says nothing of the kind.
+    """
 
     probabilities: NDArray[np.float32]  # one per class, summing to 1
     classes: tuple[str, ...]
     image: str = ""
+    threshold: float | None = None
+
+    @property
+    def unsure(self) -> bool:
+        """Is the best answer less probable than the threshold?"""
+        return self.threshold is not None and float(self.probabilities.max()) < self.threshold
 
     def top(self, k: int = 5) -> list[tuple[int, str, float]]:
         """The `k` most probable classes, best first: (index, name, probability). Fewer when there are fewer classes."""
@@ -23,10 +33,14 @@ class Result:
         return [(int(index), self.classes[index], float(self.probabilities[index])) for index in best]
 
     def to_json(self, k: int = 5) -> dict[str, Any]:
-        """`{image, top: [{index, name, probability}]}` with the `k` best classes."""
+        """`{image, unsure, top: [{index, name, probability}]}` with the `k` best classes."""
         names = ("index", "name", "probability")
-        return {"image": self.image, "top": [dict(zip(names, entry, strict=True)) for entry in self.top(k)]}
+        return {
+            "image": self.image,
+            "unsure": self.unsure,
+            "top": [dict(zip(names, entry, strict=True)) for entry in self.top(k)],
+        }
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))
-        return f"<Result {self.image + ': ' if self.image else ''}{answers}>"
+        return f"<Result {self.image + ': ' if self.image else ''}{answers}{', unsure' if self.unsure else ''}>"

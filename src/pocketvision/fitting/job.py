@@ -21,6 +21,7 @@ from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.choose import LONG, Timer, candidate_rows, choose, explain, open_call
+from pocketvision.fitting.insight import calibrate_network, look_closely
 from pocketvision.fitting.ship import (
     Shipping,
     at_resolution,
@@ -136,6 +137,7 @@ def _run(
     net.provenance.update(data=dataset.name, command=command, seed=seed, pocketvision=__version__)
     exported = folder.out / EXPORTED
     while True:
+        calibrate_network(net, dataset.splits["val"], show)
         check = export(net, FORMAT, exported, [sample.image for sample in held_out], show)
         latency, attempts = _time_again(exported, runtime, threads, budget_ms)
         smaller = [resolution for resolution in ladder(net) if resolution < net.spec.size[0]]
@@ -145,6 +147,7 @@ def _run(
     result = evaluate_samples(get_runtime(runtime).load(exported), held_out, show)
     net.metrics = {**result.to_json(), "split": split_name}
     save(net, folder.out / MODEL)
+    closer, pictures = look_closely(net, dataset, result, split_name, show)
     rows, row = _shipped_row(rows, net, latency)
     report = {
         "verdict": {
@@ -178,6 +181,7 @@ def _run(
         "candidates": rows,
         "shipping": shipping.to_json(),
         "training": history.to_json(),
+        **closer,
         "confusion": {"classes": list(dataset.classes), "matrix": result.confusion.tolist()},
         "data": {
             "name": dataset.name,
@@ -195,7 +199,7 @@ def _run(
             *_notes(split_name, attempts),
         ],
     }
-    write_report(report, folder.out / "report.html")
+    write_report(report, folder.out / "report.html", pictures)
     folder.write(REPORT, report)  # last: its presence says that the run is finished
     return report
 

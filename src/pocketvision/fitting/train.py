@@ -15,6 +15,7 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
 from pocketvision.network import Network
@@ -96,6 +97,7 @@ def _run(
 ) -> dict[str, Any]:
     folder.write("recipe.json", recipe.to_json())
     history = train_network(net, dataset, recipe, seconds, folder.out, show)
+    calibrate_network(net, dataset.splits["val"], show)
     split_name = _held_out(dataset.splits)
     result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
     net.metrics = {**result.to_json(), "split": split_name}

@@ -14,6 +14,7 @@ import safetensors
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from pocketvision.calibration import Calibration
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
@@ -36,6 +37,7 @@ def save(net: Network, path: str | Path) -> Path:
         "task": "classify",
         "classes": list(net.classes),
         "preprocessing": net.preprocessing.to_json(),
+        "calibration": net.calibration.to_json(),
         "metrics": net.metrics,
         "provenance": net.provenance,
         "sha256": _hash(tensors),
@@ -61,6 +63,7 @@ def load(path: str | Path) -> Network:
         net = build_meta(spec)
         classes = tuple(str(name) for name in description["classes"])
         net.preprocessing = Preprocessing.from_json(description["preprocessing"])
+        net.calibration = Calibration.from_json(description.get("calibration"))
         net.metrics, net.provenance = dict(description["metrics"]), dict(description["provenance"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
