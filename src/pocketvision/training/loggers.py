@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -15,7 +16,7 @@ PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}
 PROJECT = "pocketvision"
 
 
-def check_loggers(names: tuple[str, ...]) -> None:
+def check_loggers(names: Sequence[str]) -> None:
     """InputError for an unknown logger, and for one whose package is not installed."""
     for name in names:
         if name not in PACKAGES:

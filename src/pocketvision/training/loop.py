@@ -28,7 +28,7 @@ from pocketvision.training.memory import keep_freed_memory
 from pocketvision.training.mixing import mixing
 from pocketvision.training.modes import quicken_statistics, set_training
 from pocketvision.training.optimizer import make_optimizer, set_rates
-from pocketvision.training.plan import Plan, plan, replan, side
+from pocketvision.training.plan import More, Plan, plan, replan, side
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.speed import Speeds, measure
 from pocketvision.training.state import load_state, read_notes, save_state
@@ -48,9 +48,10 @@ class Trainer:
         show: bool = True,
         device: str = "auto",
         loggers: tuple[str, ...] = (),
+        label: str = "training",
     ) -> None:
         keep_freed_memory()
-        self.recipe, self.limit, self.loggers = recipe, seconds, loggers
+        self.recipe, self.limit, self.loggers, self.label = recipe, seconds, loggers, label
         self.accelerator: Accelerator = make_accelerator(device)
         self.show = show and self.accelerator.is_main_process
         self.net = net.to(self.accelerator.device).to(memory_format=torch.channels_last)
@@ -66,14 +67,14 @@ class Trainer:
         self.scale = 1 / (torch.tensor(p.std).view(1, -1, 1, 1).to(self.accelerator.device) * 255)
         self.mix = mixing(recipe, len(dataset.classes))
 
-    def run(self, out: Path | None = None, more_seconds: float | None = None) -> History:
+    def run(self, out: Path | None = None, more: More | None = None) -> History:
         """Train to the end of the recipe, or of the time; leaves the averaged weights in the network.
 
-        `more_seconds` continues a finished run for that long, with a new warm-up and cosine at half the rates.
+        `more` continues a finished run, with a new warm-up and cosine at half the rates.
         """
         state = out / STATE_FILE if out else None
         optimizer = make_optimizer(self.net, self.recipe)
-        history, planned, begun = self._begin(state, more_seconds)
+        history, planned, begun = self._begin(state, more)
         steps = (planned.total - planned.first) * len(self.train_batches)
         quicken_statistics(self.net, steps)
         average = averaged(self.net, self.recipe.average * steps)
@@ -83,7 +84,7 @@ class Trainer:
             load_state(state, modules, optimizer)
         model, optimizer, loader = self.accelerator.prepare(self.net, optimizer, self.train_batches)
         start_loggers(self.accelerator, self.loggers, out, self.recipe)
-        with Steps("training", planned.total, self.show) as progress:
+        with Steps(self.label, planned.total, self.show) as progress:
             progress.resume_at(len(history.epochs))
             while len(history.epochs) < planned.total and not history.stopped_early:
                 epoch = len(history.epochs)
@@ -112,7 +113,7 @@ class Trainer:
         self.net.eval()
         return history
 
-    def _begin(self, state: Path | None, more_seconds: float | None) -> tuple[History, Plan, bool]:
+    def _begin(self, state: Path | None, more: More | None) -> tuple[History, Plan, bool]:
         """History and plan, new or from the state of an earlier run; and whether there is such a state."""
         if state is None or not state.exists():
             found = measure(self)
@@ -123,10 +124,10 @@ class Trainer:
             raise InputError(f"{state} belongs to another recipe or network: choose another --out folder")
         history, planned = History.from_notes(self.recipe, notes), Plan(**notes["plan"])
         epochs = len(history.epochs)
-        if more_seconds and (epochs == planned.total or history.stopped_early):
+        self.limit = more.seconds if more else self.limit
+        if more and more.after_epoch == epochs:
             history.stopped_early = False
-            self.limit = more_seconds
-            planned = self._plan(measure(self), more_seconds, epochs, history.seconds)
+            planned = self._plan(measure(self), more.seconds, epochs, history.seconds)
         elif self.show and epochs < planned.total:
             say(f"going on after epoch {epochs} of {planned.total}")
         return history, planned, True
@@ -221,9 +222,9 @@ def train_network(
     seconds: float | None = None,
     out: Path | None = None,
     show: bool = True,
-    more_seconds: float | None = None,
+    more: More | None = None,
     device: str = "auto",
     loggers: tuple[str, ...] = (),
 ) -> History:
     """Train `net` in place; `seconds` bounds the time, `out` is where state and metrics go (and are resumed from)."""
-    return Trainer(net, dataset, recipe, seconds, show, device, loggers).run(out, more_seconds)
+    return Trainer(net, dataset, recipe, seconds, show, device, loggers).run(out, more)

@@ -46,6 +46,14 @@ class Plan:
         return self.epoch_seconds * sum(shares) + self.validation_seconds * done / self.validate_every
 
 
+@dataclass(frozen=True)
+class More:
+    """A finished run of `after_epoch` epochs is to be trained `seconds` longer."""
+
+    seconds: float
+    after_epoch: int
+
+
 def plan(
     recipe: Recipe,
     epoch_seconds: float,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from pocketvision.data.augment import Augmentation, Policy
@@ -75,22 +77,67 @@ class Recipe:
         return {**asdict(self), "crop": list(self.crop)}
 
 
-def from_scratch(channels: int = 3) -> Recipe:
-    """AdamW at a high rate. Grey pictures are mostly signs, where a mirrored one means something else."""
-    if channels == 1:
-        return Recipe(epochs=45, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
-    return Recipe(epochs=100)
-
-
 FEW = 2000  # images; below, BatchNorm keeps its pretrained statistics (a judgement)
 
 
-def fine_tune(channels: int = 3, images: int = FEW) -> Recipe:
-    """Pretrained weights: the classifier learns fast, the trunk the more gently the fewer `images` there are.
+def from_scratch(channels: int = 3, images: int = FEW) -> Recipe:
+    """AdamW at a high rate. Grey pictures are mostly signs, where a mirrored one means something else."""
+    return next(iter(from_scratch_recipes(channels, images).values()))
 
-    The recipe for few is the one of experiments/ants_bees; the one for many is a judgement, not measured yet.
+
+def fine_tune(channels: int = 3, images: int = FEW) -> Recipe:
+    """Pretrained weights: the classifier learns fast, the trunk the more gently the fewer `images` there are."""
+    return next(iter(fine_tune_recipes(channels, images).values()))
+
+
+def from_scratch_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
+    """By name, the likelier first."""
+    if channels == 1:
+        plain = Recipe(epochs=45, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
+    else:
+        plain = Recipe(epochs=100)
+    return {"plain": plain, "erasing": replace(plain, erase=0.25, lr=plain.lr * 1.5)}
+
+
+def fine_tune_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
+    """By name, the likelier first. The one for few images is that of experiments/ants_bees."""
+    base = Recipe(lr=1e-3, weight_decay=0.02, average=0.1)
+    if channels != 3:
+        base = replace(base, flip=False, color=0.0)
+    if images < FEW:
+        return {"gentle": replace(base, batch=32, trunk_lr=0.03, frozen_bn=True, crop=(0.35, 1.0))}
+    firm = replace(base, epochs=60, trunk_lr=0.5, head_warmup=0.05)
+    return {"firm": firm, "firm, frozen statistics": replace(firm, frozen_bn=True)}
+
+
+def parse_settings(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of a recipe from text: {"mixup": "0.2", "crop": "0.3,1", "frozen_bn": "yes"}.
+
+    InputError for an unknown field (with the nearest) and for a value that is not of its kind.
     """
-    recipe = Recipe(epochs=60, batch=32, lr=1e-3, trunk_lr=0.03, weight_decay=0.02, frozen_bn=True, crop=(0.35, 1.0))
-    if images >= FEW:
-        recipe = replace(recipe, batch=64, trunk_lr=0.3, frozen_bn=False)
-    return replace(recipe, average=0.1) if channels == 3 else replace(recipe, average=0.1, flip=False, color=0.0)
+    kinds = {field.name: type(field.default) for field in fields(Recipe)}
+    found: dict[str, Any] = {}
+    for name, text in settings.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, 1, 0.4)
+            hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(kinds)}"
+            raise InputError(f"the recipe has no {name!r}: {hint}")
+        try:
+            found[name] = _as(kinds[name], text.strip())
+        except ValueError:
+            raise InputError(f"{name}={text} in the recipe: give {WANTED[kinds[name]]}") from None
+    return found
+
+
+WANTED = {
+    int: "a whole number", float: "a number", bool: "yes or no", tuple: "two numbers, such as 0.3,1", str: "a word",
+}  # fmt: skip
+
+
+def _as(kind: type, text: str) -> Any:
+    if kind is bool:
+        return ("no", "yes").index(text.lower()) == 1
+    if kind is tuple:
+        low, high = (float(part) for part in text.split(","))
+        return low, high
+    return kind(text)
