@@ -32,6 +32,7 @@ Threads = Annotated[int, Option(help="Threads of the runtime.")]
 Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]
 Out = Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; an unfinished run in it is gone on with.")]
 Fresh = Annotated[bool, Option("--fresh", help="Forget what an earlier run in the folder did.")]
+Strict = Annotated[bool, Option("--strict", help="An image that cannot be read is an error, not left out.")]
 Seed = Annotated[int, Option(help="All randomness comes from it.")]
 PIPE_WIDTH = 160  # letters a line where no terminal sets a limit: tables keep their names in one piece
 
@@ -48,6 +49,7 @@ def fit(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     """The most accurate network for your images that keeps a budget on this device."""
@@ -58,7 +60,7 @@ def fit(
     out = out or default_out(data, budget)
     report = run(
         data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained, out=out, seed=seed,
-        fresh=fresh, command=_command(),
+        fresh=fresh, strict=strict, command=_command(),
     )  # fmt: skip
     if json:
         _print_json(report)
@@ -112,6 +114,7 @@ def train(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     """Train one network on your images."""
@@ -119,7 +122,7 @@ def train(
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
-        time=time, lr=lr, out=out, seed=seed, fresh=fresh, command=_command(),
+        time=time, lr=lr, out=out, seed=seed, fresh=fresh, strict=strict, command=_command(),
     )  # fmt: skip
     _show([result], columns.TRAIN, json, result)
 
@@ -208,8 +211,22 @@ def bench(
     _show(run(nets, runtime, threads, batch), columns.BENCH, json)
 
 
+def doctor(data: Data, pretrained: Pretrained = None, strict: Strict = False, json: Json = False) -> None:
+    """What is in your images, and what is wrong with them."""
+    from pocketvision.fitting.doctor import doctor as run
+
+    seen = run(data, pretrained=pretrained, strict=strict)
+    if json:
+        _print_json(seen)
+        return
+    from pocketvision.report.diagnosis import diagnosis
+
+    diagnosis(seen, _console())
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
+    "doctor": doctor,
     "models": models,
     "profile": profile,
     "train": train,

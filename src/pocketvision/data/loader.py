@@ -15,6 +15,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from pocketvision.data.dataset import Sample
 from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare
+from pocketvision.data.reading import Skipped
+from pocketvision.errors import InputError
 from pocketvision.progress import Steps
 
 CACHE_BYTES = 3 << 30  # decoded images beyond this are decoded again each epoch, by worker processes
@@ -42,7 +44,11 @@ def network_view(image: ImageFile, preprocessing: Preprocessing) -> Tensor:
 
 
 class Images(TorchDataset[tuple[Tensor, int]]):
-    """Samples as (uint8 C x H x W, label), held in memory while they fit."""
+    """Samples as (uint8 C x H x W, label), held in memory while they fit.
+
+    Images that cannot be read (any more) are left out and named. When the others are not held in memory, that shows
+    only while an epoch runs: the next image is then given in its place, with its own label.
+    """
 
     def __init__(
         self,
@@ -53,29 +59,63 @@ class Images(TorchDataset[tuple[Tensor, int]]):
         show: bool = True,
     ) -> None:
         self.samples, self.preprocessing, self.augment = samples, preprocessing, augment
+        self.show = show
         self.view = network_view if augment is None else training_view
         height, width = preprocessing.resize
         self.cached = len(samples) * height * width * preprocessing.channels * DETAIL**2 < CACHE_BYTES
+        self.lost = torch.zeros(len(samples), dtype=torch.bool).share_memory_()  # by the worker processes
         self.images: list[Tensor] = self._read(label, show) if self.cached else []
 
     def _read(self, label: str, show: bool) -> list[Tensor]:
         images: list[Tensor] = []
+        read: list[Sample] = []
+        skipped = Skipped()
         with ThreadPoolExecutor(os.cpu_count()) as pool, Steps(label, max(1, len(self.samples)), show) as steps:
             try:
-                for image in pool.map(lambda s: self.view(s.image, self.preprocessing), self.samples):
-                    images.append(image)
-                    steps.done(len(images))
+                for number, (sample, image) in enumerate(
+                    zip(self.samples, pool.map(self._view, self.samples), strict=True), 1
+                ):
+                    if isinstance(image, InputError):
+                        skipped.add(image)
+                    else:
+                        images.append(image)
+                        read.append(sample)
+                    steps.done(number)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+        skipped.say(len(self.samples), show)
+        self.samples = read
         return images
+
+    def _view(self, sample: Sample) -> Tensor | InputError:
+        try:
+            return self.view(sample.image, self.preprocessing)
+        except InputError as error:
+            return error
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = self.images[index] if self.cached else self.view(self.samples[index].image, self.preprocessing)
-        return (self.augment(image) if self.augment else image), self.samples[index].label
+        if self.cached:
+            image, label = self.images[index], self.samples[index].label
+        else:
+            image, label = self._readable(index)
+        return (self.augment(image) if self.augment else image), label
+
+    def _readable(self, index: int) -> tuple[Tensor, int]:
+        """The image at `index`, or the next one that can be read."""
+        skipped = Skipped()
+        for place in (*range(index, len(self)), *range(index)):
+            image = self._view(self.samples[place])
+            if not isinstance(image, InputError):
+                skipped.say(len(self), self.show)
+                return image, self.samples[place].label
+            if not self.lost[place]:
+                self.lost[place] = True
+                skipped.add(image)
+        raise InputError(f"none of the {len(self):,} images can be read any more: put them back")
 
 
 class EpochShuffle(Sampler[int]):

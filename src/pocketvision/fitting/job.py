@@ -14,6 +14,7 @@ import torch
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
+from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import class_counts, require_classes
 from pocketvision.errors import InputError
@@ -21,6 +22,7 @@ from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.choose import LONG, Timer, candidate_rows, choose, explain, open_call
+from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.ship import (
     Shipping,
     at_resolution,
@@ -37,7 +39,7 @@ from pocketvision.models import create_model
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
-from pocketvision.runfolder import RunFolder, split_once
+from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import get_runtime
 from pocketvision.training.loop import train_network
 from pocketvision.training.recipe import fine_tune, from_scratch
@@ -61,14 +63,16 @@ def fit(
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
+    strict: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
     """The most accurate network for the images in `data` whose latency on this device stays below `budget`.
 
     `budget` is a duration such as "5ms" for one call at batch 1 in `runtime` with `threads` threads; `time` bounds
-    the training. Writes model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
-    The same call goes on with an unfinished run in `out`. InputError for bad input, and when nothing fits.
+    the training. The data is examined first; images that cannot be read are left out, or with `strict` an InputError.
+    Writes model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report. The same call
+    goes on with an unfinished run in `out`. InputError for bad input, and when nothing fits.
     """
     budget_ms = parse_duration(budget, "budget") * 1000
     seconds = parse_duration(time, "time")
@@ -93,7 +97,14 @@ def fit(
         finished = folder.read(REPORT)
         if finished is None:
             return _run(
-                folder, dataset, settings, weights, state, show, command or f"pocketvision.fit({data!r}, {budget!r})"
+                folder,
+                dataset,
+                settings,
+                weights,
+                state,
+                strict,
+                show,
+                command or f"pocketvision.fit({data!r}, {budget!r})",
             )
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
@@ -106,12 +117,14 @@ def _run(
     settings: dict[str, Any],
     weights: tuple[str, float] | None,
     state: dict[str, torch.Tensor] | None,
+    strict: bool,
     show: bool,
     command: str,
 ) -> dict[str, Any]:
     """All steps, each taken up where an earlier process left it; `weights` says what network `state` is of."""
     seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
-    dataset = split_once(folder, dataset, seed)
+    dataset, seen = examine_once(folder, dataset, lambda: embedding_of(state), strict, show)
+    dataset = split_once(folder, dataset, seed, seen)
     looked = survey(dataset.splits["train"])
     channels = 3 if weights else looked.channels
     timer = Timer(len(dataset.classes), channels, runtime, threads)
@@ -185,6 +198,7 @@ def _run(
             "classes": list(dataset.classes),
             "splits": class_counts(dataset),
         },
+        "doctor": seen.to_json(),
         "machine": machine(),
         "command": command,
         "version": __version__,
@@ -272,9 +286,8 @@ def _time_again(path: Path, runtime: str, threads: int, budget_ms: float) -> tup
 
 def _decode_ms(samples: Sequence[Sample], net: Network, images: int = 20) -> float:
     began = time.perf_counter()
-    for sample in samples[:images]:
-        prepare(sample.image, net.preprocessing)
-    return (time.perf_counter() - began) / min(images, len(samples)) * 1000
+    read = read_each(samples[:images], lambda sample: prepare(sample.image, net.preprocessing), Skipped())
+    return (time.perf_counter() - began) / max(1, len(read)) * 1000
 
 
 def _notes(split_name: str, attempts: int) -> list[str]:

@@ -15,11 +15,12 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
 from pocketvision.network import Network
 from pocketvision.progress import say
-from pocketvision.runfolder import RunFolder, split_once
+from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import torch as runtime
 from pocketvision.training.loop import train_network
 from pocketvision.training.recipe import Recipe, fine_tune, from_scratch
@@ -44,13 +45,15 @@ def train(
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
+    strict: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
     """Train the network `model` (a name that `list_models` knows) on `data`; returns and writes what came of it.
 
     `epochs` (or the recipe's) and `time`, whichever ends first. Writes model.safetensors, recipe.json, metrics.csv and
-    result.json into `out`; the same call goes on with an unfinished run there. InputError for bad input.
+    result.json into `out`; the same call goes on with an unfinished run there. The data is examined first; images that
+    cannot be read are left out, or with `strict` an InputError. InputError for bad input.
     """
     seconds = parse_duration(time, "time") if time else None
     dataset = open_dataset(data)
@@ -79,7 +82,9 @@ def train(
     with RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), settings, RESULT, fresh) as folder:
         finished = folder.read(RESULT)
         if finished is None:
-            return _run(folder, net, split_once(folder, dataset, seed), recipe, seconds, show, command)
+            dataset, seen = examine_once(folder, dataset, lambda: embedding_of(state), strict, show)
+            dataset = split_once(folder, dataset, seed, seen)
+            return _run(folder, net, dataset, recipe, seconds, show, command)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
     return finished
