@@ -39,6 +39,7 @@ Device = Annotated[str, Option(help="Where to train: auto, cpu, cuda or mps.")]
 Log = Annotated[
     list[str] | None, Option(metavar="NAME", help="tensorboard or wandb, besides metrics.csv (may be repeated).")
 ]
+Strict = Annotated[bool, Option("--strict", help="An image that cannot be read is an error, not left out.")]
 Seed = Annotated[int, Option(help="All randomness comes from it.")]
 PIPE_WIDTH = 160  # letters a line where no terminal sets a limit: tables keep their names in one piece
 
@@ -64,6 +65,7 @@ def fit(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     """The most accurate network for your images that keeps a budget on this device."""
@@ -75,7 +77,8 @@ def fit(
     report = run(
         data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained,
         max_macs=max_macs, max_params=max_params, max_size=max_size, max_memory=max_memory,
-        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, command=_command(),
+        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, strict=strict,
+        command=_command(),
     )  # fmt: skip
     if json:
         _print_json(report)
@@ -136,6 +139,7 @@ def train(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     """Train one network on your images."""
@@ -144,7 +148,7 @@ def train(
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
         time=time, lr=lr, settings=_pairs(settings or []), more_time=more_time, device=device, log=log or (), out=out,
-        seed=seed, fresh=fresh, command=_command(),
+        seed=seed, fresh=fresh, strict=strict, command=_command(),
     )  # fmt: skip
     _show([result], columns.TRAIN, json, result)
 
@@ -234,8 +238,22 @@ def bench(
     _show(run(nets, runtime, threads, batch), columns.BENCH, json)
 
 
+def doctor(data: Data, pretrained: Pretrained = None, strict: Strict = False, json: Json = False) -> None:
+    """What is in your images, and what is wrong with them."""
+    from pocketvision.fitting.doctor import doctor as run
+
+    seen = run(data, pretrained=pretrained, strict=strict)
+    if json:
+        _print_json(seen)
+        return
+    from pocketvision.report.diagnosis import diagnosis
+
+    diagnosis(seen, _console())
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
+    "doctor": doctor,
     "models": models,
     "profile": profile,
     "train": train,

@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ from pocketvision.files import write_atomic
 FORMAT = 1
 
 
-def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset:
+def split(
+    dataset: Dataset, val_fraction: float = 0.2, seed: int = 0, together: Iterable[Collection[str]] = ()
+) -> Dataset:
     """Carve `val` out of `train`, class by class, when the data has no `val`; otherwise the data as it is.
 
-    Of each class with two images or more at least one is held out, and at least one stays. The same data and seed give
-    the same split. Raises InputError when no class has two images.
+    Of each class with two images or more at least one is held out, and at least one stays. `together` are groups of
+    names, such as copies of one picture: a group stays in train unless all of it was drawn, or else val would be left
+    without any image of a class. The same data and seed give the same split. Raises InputError when no class has two
+    images.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
         return dataset
@@ -36,6 +40,7 @@ def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset
         # A generator for each class: images added to one class do not reshuffle the others.
         random.Random(f"{seed}/{dataset.classes[label]}").shuffle(indices)
         held_out.update(indices[: min(max(1, round(len(indices) * val_fraction)), len(indices) - 1)])
+    held_out = _undivided(train, held_out, together)
     if not held_out:
         raise InputError(f"data {dataset.source} has one image per class, none to validate on: add images")
     parts = {
@@ -43,6 +48,22 @@ def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset
         "val": tuple(train[index] for index in sorted(held_out)),
     }
     return replace(dataset, splits=parts | {name: part for name, part in dataset.splits.items() if name != "train"})
+
+
+def _undivided(train: Sequence[Sample], held_out: set[int], together: Iterable[Collection[str]]) -> set[int]:
+    """`held_out` without the images whose copies stay in train, as long as each class keeps one."""
+    places = {_key(sample): index for index, sample in enumerate(train)}
+    left = Counter(train[index].label for index in held_out)
+    kept = set(held_out)
+    for group in together:
+        inside = [places[name] for name in group if name in places]
+        if all(index in kept for index in inside):
+            continue
+        for index in inside:
+            if index in kept and left[train[index].label] > 1:
+                kept.discard(index)
+                left[train[index].label] -= 1
+    return kept
 
 
 def require_classes(dataset: Dataset) -> None:

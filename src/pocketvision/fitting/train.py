@@ -15,10 +15,11 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
 from pocketvision.progress import say
-from pocketvision.runfolder import RunFolder, split_once
+from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import torch as runtime
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.loggers import check_loggers
@@ -50,6 +51,7 @@ def train(
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
+    strict: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -57,8 +59,8 @@ def train(
 
     `epochs` (or the recipe's) and `time`, whichever ends first. `settings` change fields of the recipe, as text:
     {"mixup": "0.2"}. `more_time` trains a finished run in `out` for that much longer. Writes model.safetensors,
-    recipe.json, metrics.csv and
-    result.json into `out`; the same call goes on with an unfinished run there. InputError for bad input.
+    recipe.json, metrics.csv and result.json into `out`; the same call goes on with an unfinished run there. The data is
+    examined first; images that cannot be read are left out, or with `strict` an InputError. So is other bad input.
     """
     seconds = parse_duration(time, "time") if time else None
     dataset = open_dataset(data)
@@ -90,7 +92,8 @@ def train(
         finished = folder.read(RESULT)
         more = folder.continuation(more_time)
         if finished is None or more:
-            dataset = split_once(folder, dataset, seed)
+            dataset, seen = examine_once(folder, dataset, lambda: embedding_of(state), strict, show)
+            dataset = split_once(folder, dataset, seed, seen)
             trainer = Trainer(net, dataset, recipe, seconds, show, device, tuple(log))
             return _run(folder, trainer, dataset, more, show, command)
     if show:

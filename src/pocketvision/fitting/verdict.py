@@ -12,6 +12,7 @@ from typing import Any
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
+from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.splits import class_counts
 from pocketvision.evaluation import Evaluation
 from pocketvision.fitting.choose import LONG, open_call
@@ -135,9 +136,8 @@ def shipped_rows(rows: list[dict[str, Any]], net: Network, latency: Latency) -> 
 
 def _decode_ms(samples: Sequence[Sample], net: Network, images: int = 20) -> float:
     began = time.perf_counter()
-    for sample in samples[:images]:
-        prepare(sample.image, net.preprocessing)
-    return (time.perf_counter() - began) / min(images, len(samples)) * 1000
+    read = read_each(samples[:images], lambda sample: prepare(sample.image, net.preprocessing), Skipped())
+    return (time.perf_counter() - began) / max(1, len(read)) * 1000
 
 
 def _notes(shipped: Shipped, history: History) -> list[str]:
