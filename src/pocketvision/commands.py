@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Model = Annotated[str, Argument(metavar="MODEL", help="A name that `pocketvision models` lists, or a model file.")]
 Data = Annotated[
-    str, Argument(metavar="DATA", help="Folder of class folders, CSV, .tar or .zip of these, or `digits`.")
+    str,
+    Argument(metavar="DATA", help="Folder of class folders, CSV, .tar or .zip of these, `digits` or `fashion-mnist`."),
 ]
 Width = Annotated[float | None, Option(help="Width multiplier, such as 0.75.")]
 Resolution = Annotated[int | None, Option(help="Side of the input in pixels.")]
@@ -32,6 +33,7 @@ Threads = Annotated[int, Option(help="Threads of the runtime.")]
 Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]
 Out = Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; an unfinished run in it is gone on with.")]
 Fresh = Annotated[bool, Option("--fresh", help="Forget what an earlier run in the folder did.")]
+Download = Annotated[bool, Option("--download", help="Fetch built-in data that is not on this machine.")]
 Seed = Annotated[int, Option(help="All randomness comes from it.")]
 PIPE_WIDTH = 160  # letters a line where no terminal sets a limit: tables keep their names in one piece
 
@@ -48,6 +50,7 @@ def fit(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """The most accurate network for your images that keeps a budget on this device."""
@@ -58,7 +61,7 @@ def fit(
     out = out or default_out(data, budget)
     report = run(
         data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained, out=out, seed=seed,
-        fresh=fresh, command=_command(),
+        fresh=fresh, download=download, command=_command(),
     )  # fmt: skip
     if json:
         _print_json(report)
@@ -112,6 +115,7 @@ def train(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """Train one network on your images."""
@@ -119,7 +123,7 @@ def train(
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
-        time=time, lr=lr, out=out, seed=seed, fresh=fresh, command=_command(),
+        time=time, lr=lr, out=out, seed=seed, fresh=fresh, download=download, command=_command(),
     )  # fmt: skip
     _show([result], columns.TRAIN, json, result)
 
@@ -131,12 +135,13 @@ def evaluate(
     width: Width = None,
     resolution: Resolution = None,
     pretrained: Pretrained = None,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """How often a network is right on labelled images."""
     from pocketvision.evaluation import evaluate as run
 
-    result = run(_trained(model, width, resolution, pretrained), data, split)
+    result = run(_trained(model, width, resolution, pretrained), data, split, download)
     _show([result], columns.EVAL, json, result)
 
 

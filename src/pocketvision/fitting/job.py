@@ -61,6 +61,7 @@ def fit(
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
+    download: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -68,7 +69,8 @@ def fit(
 
     `budget` is a duration such as "5ms" for one call at batch 1 in `runtime` with `threads` threads; `time` bounds
     the training. Writes model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
-    The same call goes on with an unfinished run in `out`. InputError for bad input, and when nothing fits.
+    The same call goes on with an unfinished run in `out`. `download` allows to fetch built-in data. InputError for bad
+    input, and when nothing fits.
     """
     budget_ms = parse_duration(budget, "budget") * 1000
     seconds = parse_duration(time, "time")
@@ -76,7 +78,7 @@ def fit(
         raise InputError(f"{threads} threads: give 1 or more")
     if runtime != "onnxruntime":
         raise InputError(f"fit ships ONNX files, it cannot time them in {runtime!r}: use --runtime onnxruntime")
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, download=download)
     require_classes(dataset)
     state = read_state(pretrained) if pretrained else None
     weights = recognise(state, str(pretrained)) if state else None

@@ -44,16 +44,18 @@ def train(
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
+    download: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
     """Train the network `model` (a name that `list_models` knows) on `data`; returns and writes what came of it.
 
     `epochs` (or the recipe's) and `time`, whichever ends first. Writes model.safetensors, recipe.json, metrics.csv and
-    result.json into `out`; the same call goes on with an unfinished run there. InputError for bad input.
+    result.json into `out`; the same call goes on with an unfinished run there. `download` allows to fetch built-in
+    data. InputError for bad input.
     """
     seconds = parse_duration(time, "time") if time else None
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, download=download)
     require_classes(dataset)
     state = read_state(pretrained) if pretrained else None
     if state:
