@@ -77,7 +77,7 @@ def test_a_lone_table(tmp_path: Path, pack: Packing) -> None:
     [
         "path,label\na.png,ant\nb c.png,bee\n",
         "\ufeffpath,label\r\na.png,ant\r\nb c.png,bee\r\n",
-        "Label;split; PATH\nant;train;a.png\nbee;val;b c.png",
+        "Label;width; PATH\nant;5;a.png\nbee;6;b c.png",
         'path\tlabel\n"a.png"\tant\nb c.png\t bee \n',
         "path,label\n{folder}/a.png,ant\n..\\table\\b c.png,bee\n",
     ],

@@ -9,7 +9,7 @@ from pocketvision.data.builtin import BUILTIN, builtin_path
 from pocketvision.data.classes import lock, to_samples
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.imagefile import ImageFile
-from pocketvision.data.layout import TABLE, Layout, is_image, recognise
+from pocketvision.data.layout import TABLE, Layout, from_table, is_image, recognise
 from pocketvision.data.table import read_table
 from pocketvision.data.tree import open_tree
 from pocketvision.errors import InputError
@@ -75,7 +75,7 @@ def _read(path: Path, classes: Sequence[str] | None) -> Layout:
     if path.is_dir() or suffix in ARCHIVES:
         return recognise(open_tree(path), classes, str(path))
     if suffix == ".csv":
-        return Layout({"train": read_table(ImageFile(path), str(path))}, table=True)
+        return from_table(read_table(ImageFile(path), str(path)), str(path))
     if suffix in COMPRESSED:
         raise InputError(
             f"cannot read {path} in place, because {suffix} is compressed as a whole: unpack it, or give a .tar or .zip"
