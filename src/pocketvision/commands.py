@@ -112,6 +112,7 @@ def train(
     epochs: Annotated[int | None, Option(help="Epochs; the recipe's by default.")] = None,
     time: Annotated[str | None, Option(help="Longest time for training, such as 8m.")] = None,
     lr: Annotated[float | None, Option(help="Peak learning rate; the recipe's by default.")] = None,
+    folds: Annotated[int | None, Option(help="Cross-validate: hold out every image once, in so many folds.")] = None,
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
@@ -123,9 +124,10 @@ def train(
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
-        time=time, lr=lr, out=out, seed=seed, fresh=fresh, download=download, command=_command(),
+        time=time, lr=lr, folds=folds, out=out, seed=seed, fresh=fresh, download=download, command=_command(),
     )  # fmt: skip
-    _show([result], columns.TRAIN, json, result)
+    each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
+    _show([*each, result], columns.TRAIN, json, result)
 
 
 def evaluate(

@@ -70,10 +70,15 @@ class Evaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % Wilson score interval of `top1`: what other images of the same kind could have given."""
-        n, p, z = self.images, self.top1, 1.96
-        centre, half = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-        low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
-        return max(0.0, low), min(1.0, high)
+        return wilson(self.top1, self.images)
+
+
+def wilson(share: float, images: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a share of right answers among `images`."""
+    n, p, z = images, share, 1.96
+    centre, half = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+    return max(0.0, low), min(1.0, high)
 
 
 def evaluate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.folds import CrossValidation
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
 from pocketvision.network import Network
@@ -40,6 +42,7 @@ def train(
     epochs: int | None = None,
     time: str | None = None,
     lr: float | None = None,
+    folds: int | None = None,
     recipe: Recipe | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -53,6 +56,9 @@ def train(
     `epochs` (or the recipe's) and `time`, whichever ends first. Writes model.safetensors, recipe.json, metrics.csv and
     result.json into `out`; the same call goes on with an unfinished run there. `download` allows to fetch built-in
     data. InputError for bad input.
+
+    With `folds`, for few images: cross-validation on all of train and val, fold by fold in out/fold-1 and so on, and
+    then the network trained on all of them, whose accuracy is that of the folds; `time` is shared by all trainings.
     """
     seconds = parse_duration(time, "time") if time else None
     dataset = open_dataset(data, download=download)
@@ -67,21 +73,32 @@ def train(
         recipe or (fine_tune(channels, len(dataset.splits["train"])) if state else from_scratch(channels)),
         **{k: v for k, v in changes.items() if v is not None},
     )
-    torch.manual_seed(seed)
-    net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
-    if pretrained:
-        net.provenance["pretrained"] = Path(pretrained).name
-    settings = {
+
+    def make() -> Network:
+        torch.manual_seed(seed)
+        net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
+        if pretrained:
+            net.provenance["pretrained"] = Path(pretrained).name
+        return net
+
+    settings: dict[str, Any] = {
         "data": str(data),
         "spec": spec.to_json(),
         "recipe": recipe.to_json(),
         "seconds": seconds,
         "pretrained": str(pretrained) if pretrained else None,
     }
-    with RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), settings, RESULT, fresh) as folder:
+    name = f"{dataset.name}-{spec.name}"
+    if folds is not None:
+        settings, name = {**settings, "folds": folds}, f"{name}-{folds}folds"
+        train_one = functools.partial(_run, show=show, command=command)
+        crossed = CrossValidation(folds, make, train_one, recipe, seconds, settings, fresh, show, command)
+    with RunFolder(Path(out or Path("runs") / name), settings, RESULT, fresh) as folder:
         finished = folder.read(RESULT)
+        if finished is None and folds is not None:
+            return crossed.run(folder, dataset)
         if finished is None:
-            return _run(folder, net, split_once(folder, dataset, seed), recipe, seconds, show, command)
+            return _run(folder, make(), split_once(folder, dataset, seed), recipe, seconds, show, command)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
     return finished
