@@ -48,14 +48,17 @@ def test_the_lowest_validation_loss_within_the_budget_ships(net: Network, val: S
     judged = {resolution: row["val_loss"] for resolution, row in tried.items() if "val_loss" in row}
     assert set(judged) == {96, 104, 112}
     assert shipping.resolution == min(judged, key=judged.__getitem__)
+    crops = {crop["resize"]: crop["val_loss"] for crop in shipping.crops}
+    assert set(crops) == {96, 110, 120, 137, 160}
+    assert shipping.resize == round(shipping.resolution * min(crops, key=crops.__getitem__) / 96)
     assert [resolution for resolution, row in tried.items() if row["fits"]] == [r for r in ladder(net) if r <= 112]
 
 
 def test_a_slower_machine_gets_a_smaller_picture(net: Network, val: Sequence[Sample]) -> None:
     shipping = choose_resolution(net, val, 80 / 0.97, clock(1.0))
     assert shipping.resolution == 80
-    assert "Trained at 96 px, shipped at 80 px" in explain_resolution(96, shipping, 80, "val")[0]
-    assert "ship at 72 px" in explain_resolution(96, shipping, 72, "val")[1]
+    assert "Trained at 96 px, shipped at 80 px" in explain_resolution(96, shipping, 80, "val")[1]
+    assert "ship at 72 px" in explain_resolution(96, shipping, 72, "val")[2]
     assert choose_resolution(net, val, 1.0, clock(1.0)).resolution == 48  # nothing fits: as near as it goes
 
 

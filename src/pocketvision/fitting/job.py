@@ -138,7 +138,7 @@ def _run(
     split_name = "test" if dataset.splits.get("test") else "val"
     held_out = dataset.splits[split_name]
     shipping = _shipping(folder, net, dataset.splits["val"], budget_ms, runtime, threads)
-    net = at_resolution(net, shipping.resolution)
+    net = at_resolution(net, shipping.resolution, shipping.resize)
     net.provenance.update(data=dataset.name, command=command, seed=seed, pocketvision=__version__)
     exported = folder.out / EXPORTED
     while True:
@@ -147,7 +147,7 @@ def _run(
         smaller = [resolution for resolution in ladder(net) if resolution < net.spec.size[0]]
         if latency.high_ms <= budget_ms or not smaller:
             break
-        net = at_resolution(net, smaller[-1])
+        net = at_resolution(net, smaller[-1], round(smaller[-1] * shipping.resize / shipping.resolution))
     result = evaluate_samples(get_runtime(runtime).load(exported), held_out, show)
     net.metrics = {**result.to_json(), "split": split_name}
     save(net, folder.out / MODEL)
@@ -239,7 +239,7 @@ def _shipping(
         )
         folder.write(SHIPPING, found.to_json())
         return found
-    return Shipping(saved["resolution"], tuple(saved["tried"]))
+    return Shipping(saved["resolution"], saved["resize"], tuple(saved["tried"]), tuple(saved["crops"]))
 
 
 def _shipped_row(
