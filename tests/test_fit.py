@@ -63,6 +63,8 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert np.array(report["confusion"]["matrix"]).sum() == 10
     assert report["command"].startswith("pocketvision fit ") and report["machine"]["cores"]
     assert "<html" in (out / "report.html").read_text()
+    (advice,) = [note for note in report["notes"] if "--folds 5" in note]  # ten images say little
+    assert advice.startswith("10 held-out images") and "stripes --model mobilenet_v" in advice
     splits = json.loads((out / "splits.json").read_text())
     assert splits["classes"] == ["across", "down"]
 

@@ -83,17 +83,20 @@ def wilson(share: float, images: int) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
-def evaluate(model: Network | Exported | str | Path, data: str | Path, split: str | None = None) -> dict[str, Any]:
+def evaluate(
+    model: Network | Exported | str | Path, data: str | Path, split: str | None = None, download: bool = False
+) -> dict[str, Any]:
     """{images, top1, top5, split, skipped} of a network on DATA; its own class names decide what a label means.
 
-    The test split when there is one, else val, else all images; `split` chooses. Images that cannot be read are
-    `skipped`: counted, and named on standard error. InputError for labels that the network does not have.
+    The test split when there is one, else val, else all images; `split` chooses. `download` allows to fetch built-in
+    data. Images that cannot be read are `skipped`: counted, and named on standard error. InputError for labels that the
+    network does not have.
     """
     if isinstance(model, (str, Path)):
         from pocketvision.loading import load
 
         model = load(model)
-    dataset = open_dataset(data, classes=model.classes)
+    dataset = open_dataset(data, model.classes, download)
     name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     if not dataset.splits.get(name):
         raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")

@@ -40,7 +40,7 @@ class RunFolder:
         if begun is not None and fresh:
             self._forget()
         elif begun is not None and begun != settings:
-            changed = [key for key in settings if begun.get(key) != settings[key]]
+            changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
             raise InputError(
                 f"{out} holds a run with other settings ({', '.join(changed)} differ): choose another --out folder, "
                 f"or --fresh to start it again"

@@ -68,6 +68,7 @@ def fit(
     log: Sequence[str] = (),
     fresh: bool = False,
     strict: bool = False,
+    download: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -77,8 +78,8 @@ def fit(
     the training, on `device`; `max_macs`, `max_params` ("2M"), `max_size` and `max_memory` ("4MB") bound what else the
     network may cost. Writes model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
     The same call goes on with an unfinished run in `out`; `more_time` trains a finished one for that much longer.
-    The data is examined first; images that cannot be read are left out, or with `strict` an InputError. So is other
-    bad input, and that nothing fits.
+    `download` allows to fetch built-in data. The data is examined first; images that cannot be read are left out, or
+    with `strict` an InputError. So is other bad input, and that nothing fits.
     """
     budget_ms = parse_duration(budget, "budget") * 1000
     seconds = parse_duration(time, "time")
@@ -89,7 +90,7 @@ def fit(
         raise InputError(f"fit ships ONNX files, it cannot time them in {runtime!r}: use --runtime onnxruntime")
     check_loggers(log)
     make_accelerator(device)
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, download=download)
     require_classes(dataset)
     state = read_state(pretrained) if pretrained else None
     weights = recognise(state, str(pretrained)) if state else None
