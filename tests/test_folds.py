@@ -146,7 +146,7 @@ def test_a_fresh_start_leaves_no_fold_behind(crossed: tuple[Path, dict], digits:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("pocketvision.fitting.train.train_network", stop)
+        patch.setattr("pocketvision.fitting.train.Trainer", stop)
         pv.train(digits, "mobilenet_v1", folds=3, out=out, fresh=True, **SMALL)
     assert not list(out.glob("fold-*/result.json")) and not list(out.glob("fold-*/state/training.safetensors"))
 

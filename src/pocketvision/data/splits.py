@@ -25,9 +25,9 @@ def split(
 
     Of each class with two images or more at least one is held out, and at least one stays. Where images have groups,
     whole groups are held out, and the shares of the classes come as close as the groups allow. `together` are sets of
-    names, such as copies of one picture: without groups, they stay in train unless all of them were drawn, or else val would be left
-    without any image of a class. The same data and seed give the same split. Raises InputError when no class has two
-    images, or two groups.
+    names, such as copies of one picture: without groups, they stay in train unless all of them were drawn, or else val
+    would be left without any image of a class. The same data and seed give the same split. Raises InputError when no
+    class has two images, or two groups.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
         return dataset
