@@ -48,7 +48,7 @@ def recipe(epochs: int, **changes) -> Recipe:
 def test_it_learns_and_says_how(digits: Dataset, tmp_path: Path) -> None:
     net = network()
     history = loop.train_network(net, digits, recipe(25), out=tmp_path, show=False)
-    assert history.epochs[-1]["val_top1"] > 0.85
+    assert history.epochs[-1]["val_top1"] > 0.75  # a quarter would be chance
     assert history.epochs[-1]["train_loss"] < history.epochs[0]["train_loss"]
     assert not net.training
     with (tmp_path / "metrics.csv").open() as file:

@@ -27,7 +27,11 @@ Resolution = Annotated[int | None, Option(help="Side of the input in pixels.")]
 Classes = Annotated[int | None, Option(help="Number of classes.")]
 Channels = Annotated[int | None, Option(help="Input channels: 1 grey, 3 colour.")]
 Pretrained = Annotated[
-    Path | None, Option(metavar="FILE", help="Weights to start from: torchvision's mobilenet_v2 file.")
+    Path | None,
+    Option(
+        metavar="FILE",
+        help="Weights to start from: torchvision's mobilenet_v2 file, a model file of ours, or auto to download.",
+    ),
 ]
 Threads = Annotated[int, Option(help="Threads of the runtime.")]
 Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]

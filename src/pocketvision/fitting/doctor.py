@@ -14,7 +14,7 @@ from pocketvision.data.look import Embedding
 from pocketvision.data.sources import open_dataset
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from pocketvision.weights import Weights
 
 SIDE = 224  # px, as the weights were trained
 MOST = 2000  # images that a network embeds: it takes 20 to 50 ms each on one processor core
@@ -31,31 +31,33 @@ def doctor(
     cannot be read.
     """
     dataset = open_dataset(data)
-    state = None
+    weights = None
     if pretrained:
-        from pocketvision.weights import read_state, recognise
+        from pocketvision.weights import open_weights
 
-        state = read_state(pretrained)
-        recognise(state, str(pretrained))
-    seen = examine(dataset, embedding_of(state), show)
+        weights = open_weights(pretrained)
+    seen = examine(dataset, embedding_of(weights), show)
     if strict:
         refuse_unreadable(seen, dataset.source)
     return seen.to_json()
 
 
-def embedding_of(state: dict[str, Tensor] | None) -> Embedding:
-    """The averaged last feature map of the network that `state` belongs to; without a state, edges and colours."""
-    if state is None:
+def embedding_of(weights: Weights | None) -> Embedding:
+    """The averaged last feature map of the network that `weights` are of; else edges and colours."""
+    if weights is None or weights.channels != 3:
         return EDGES_AND_COLOURS
     import torch
 
     from pocketvision.models import create_model
     from pocketvision.training.memory import keep_freed_memory
-    from pocketvision.weights import recognise
 
     keep_freed_memory()
-    family, width = recognise(state)
-    net = create_model(family, width, SIDE, weights=state).eval().to(memory_format=torch.channels_last)
+    classes, channels = weights.classes or None, weights.channels
+    net = (
+        create_model(weights.family, weights.width, SIDE, classes, channels, weights)
+        .eval()
+        .to(memory_format=torch.channels_last)
+    )
     mean = torch.tensor(net.preprocessing.mean).view(1, 3, 1, 1) * 255
     std = torch.tensor(net.preprocessing.std).view(1, 3, 1, 1) * 255
 
@@ -65,4 +67,4 @@ def embedding_of(state: dict[str, Tensor] | None) -> Embedding:
         found = [net.trunk((batch.float() - mean) / std).mean(dim=(2, 3)) for batch in pixels.split(BATCH)]
         return unit(torch.cat(found).numpy())
 
-    return Embedding(pooled, SIDE, MOST, f"the features of {family}")
+    return Embedding(pooled, SIDE, MOST, f"the features of {weights.family}")

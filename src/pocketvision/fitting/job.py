@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.sources import open_dataset
@@ -42,7 +40,7 @@ from pocketvision.training.loggers import check_loggers
 from pocketvision.training.loop import train_network
 from pocketvision.training.plan import More
 from pocketvision.units import parse_duration
-from pocketvision.weights import read_state, recognise, save
+from pocketvision.weights import Weights, open_weights, save
 
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
 CHOICE, CONTEST, SHIPPING = "state/choice.json", "state/contest.json", "state/shipping.json"
@@ -92,8 +90,7 @@ def fit(
     make_accelerator(device)
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
-    state = read_state(pretrained) if pretrained else None
-    weights = recognise(state, str(pretrained)) if state else None
+    weights = open_weights(pretrained) if pretrained else None
     settings = {
         "data": str(data),
         "budget_ms": budget_ms,
@@ -110,7 +107,7 @@ def fit(
         if finished is None or more:
             command = command or f"pocketvision.fit({data!r}, {budget!r})"
             how = How(settings, device, tuple(log), more, strict, show, command)
-            return _run(folder, dataset, how, weights, state)
+            return _run(folder, dataset, how, weights)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
     return finished
@@ -133,21 +130,20 @@ def _run(
     folder: RunFolder,
     dataset: Dataset,
     how: How,
-    weights: tuple[str, float] | None,
-    state: dict[str, torch.Tensor] | None,
+    weights: Weights | None,
 ) -> dict[str, Any]:
-    """All steps, each taken up where an earlier process left it; `weights` says what network `state` is of."""
+    """All steps, each taken up where an earlier process left it."""
     settings, show = how.settings, how.show
     seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
-    dataset, seen = examine_once(folder, dataset, lambda: embedding_of(state), how.strict, show)
+    dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), how.strict, show)
     dataset = split_once(folder, dataset, seed, seen)
     looked = survey(dataset.splits["train"])
-    channels = 3 if weights else looked.channels
+    channels = weights.channels if weights else looked.channels
     limits = Limits(**settings["limits"])
+    known = (weights.family, weights.width) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads)
-    choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, weights, limits), budget_ms, show)
-    source = Path(settings["pretrained"]).name if settings["pretrained"] else None
-    start = Start(dataset.classes, channels, seed, state, source)
+    choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
+    start = Start(dataset.classes, channels, seed, weights)
     winner, seconds, reason = _contest(folder, choice, start, dataset, how)
     if show:
         say(reason)

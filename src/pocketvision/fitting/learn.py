@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pocketvision.data.dataset import Dataset
 from pocketvision.fitting.candidates import Candidate
@@ -16,7 +15,7 @@ from pocketvision.network import Network, build
 from pocketvision.training.loop import Trainer
 from pocketvision.training.recipe import Recipe, fine_tune_recipes, from_scratch_recipes
 from pocketvision.training.speed import measure
-from pocketvision.weights import load_weights
+from pocketvision.weights import Weights, load_weights
 
 RUNG_EPOCHS = 3  # of a short training: the part of the images is made as small as that needs
 
@@ -28,17 +27,15 @@ class Start:
     classes: tuple[str, ...]
     channels: int
     seed: int
-    state: dict[str, Tensor] | None = None
-    source: str | None = None  # the name of the file that `state` came from
+    weights: Weights | None = None
 
     def network(self, candidate: Candidate) -> Network:
         """A fresh network, or one with the pretrained weights when they are the candidate's."""
         torch.manual_seed(self.seed)  # here, not before: a resumed run has not built what an unbroken one has
         net = build(candidate.spec(len(self.classes), self.channels))
-        if self.state and candidate.pretrained:
-            load_weights(net, self.state)
-            net.provenance["pretrained"] = self.source
         net.classes = self.classes
+        if self.weights and candidate.pretrained:
+            load_weights(net, self.weights)
         return net
 
     def recipes(self, candidate: Candidate, images: int) -> dict[str, Recipe]:

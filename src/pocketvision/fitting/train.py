@@ -29,7 +29,7 @@ from pocketvision.training.loop import Trainer
 from pocketvision.training.plan import More
 from pocketvision.training.recipe import Recipe, fine_tune, from_scratch, parse_settings
 from pocketvision.units import parse_duration
-from pocketvision.weights import read_state, recognise, save
+from pocketvision.weights import open_weights, save
 
 RESULT, MODEL = "result.json", "model.safetensors"
 
@@ -73,25 +73,20 @@ def train(
     seconds = parse_duration(time, "time") if time else None
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
-    state = read_state(pretrained) if pretrained else None
-    if state:
-        recognise(state, str(pretrained))
-    channels = channels or (3 if state else survey(dataset.splits["train"]).channels)
+    weights = open_weights(pretrained) if pretrained else None
+    channels = channels or (weights.channels if weights else survey(dataset.splits["train"]).channels)
     spec = create_spec(model, width, resolution, len(dataset.classes), channels)
     check_loggers(log)
     make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
-        recipe or (fine_tune(channels, len(dataset.splits["train"])) if state else from_scratch(channels)),
+        recipe or (fine_tune(channels, len(dataset.splits["train"])) if weights else from_scratch(channels)),
         **{k: v for k, v in changes.items() if v is not None},
     )
 
     def make() -> Network:
         torch.manual_seed(seed)
-        net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
-        if pretrained:
-            net.provenance["pretrained"] = Path(pretrained).name
-        return net
+        return create_model(model, width, resolution, dataset.classes, channels, weights)
 
     def train_one(
         folder: RunFolder, net: Network, data: Dataset, how: Recipe, limit: float | None, more: More | None = None
@@ -114,7 +109,7 @@ def train(
         finished = folder.read(RESULT)
         more = folder.continuation(more_time)
         if finished is None or more:
-            dataset, seen = examine_once(folder, dataset, lambda: embedding_of(state), strict, show)
+            dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), strict, show)
             if folds is not None:
                 crossed = CrossValidation(folds, make, train_one, recipe, seconds, kept, fresh, show, command)
                 return crossed.run(folder, dataset)

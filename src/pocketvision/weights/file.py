@@ -74,6 +74,18 @@ def load(path: str | Path) -> Network:
     return net.eval()
 
 
+def is_model_file(path: Path) -> bool:
+    """Does `path` hold, or contain, one of our model files? Damaged ones count: `load` says what is wrong with them."""
+    path = path / MODEL_FILE if path.is_dir() else path
+    if path.suffix != ".safetensors" or not path.is_file():
+        return False
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return KEY in (file.metadata() or {})
+    except (safetensors.SafetensorError, OSError, ValueError):
+        return False
+
+
 def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
     """Put `tensors` into `net`, strictly: every tensor used, every tensor filled, shapes equal, or InputError."""
     wanted = net.state_dict()
@@ -96,17 +108,18 @@ def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"there is no model file at {path}")
-    with path.open("rb") as file:
-        start = file.read(2)
-    if start == b"PK" or start[:1] == b"\x80":
-        raise InputError(
-            f"{path} holds pickled content, which could run code when read; only safetensors files are read"
-        )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
+        # Only now: the length that a safetensors file begins with may look like the first bytes of a pickle.
+        with path.open("rb") as file:
+            start = file.read(2)
+        if start == b"PK" or start[:1] == b"\x80":
+            raise InputError(
+                f"{path} holds pickled content, which could run code when read; only safetensors files are read"
+            ) from None
         raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
     if KEY not in metadata:
         raise InputError(f"{path} is a safetensors file, but not one of pocketvision's (no description inside)")
