@@ -32,6 +32,7 @@ def stripes(folder: Path, each: int = 24, side: int = 12) -> Path:
             pixels = np.tile(wave, (side, 1)) + random.normal(0, 10, (side, side))
             pixels = pixels.T if label == "across" else pixels
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / label / f"{i}.png")
+    (folder / "down" / "empty.png").write_bytes(b"")  # left out, whatever is done
     return folder
 
 
@@ -65,6 +66,8 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert "<html" in (out / "report.html").read_text()
     (advice,) = [note for note in report["notes"] if "--folds 5" in note]  # ten images say little
     assert advice.startswith("10 held-out images") and "stripes --model mobilenet_v" in advice
+    assert report["doctor"]["images"] == 49 and report["doctor"]["splits"]["train"] == {"across": 24, "down": 24}
+    assert [entry["image"] for entry in report["doctor"]["unreadable"]] == ["down/empty.png"]
     splits = json.loads((out / "splits.json").read_text())
     assert splits["classes"] == ["across", "down"]
 
@@ -81,7 +84,7 @@ def test_the_files_answer_alike(fitted, data: Path) -> None:
 
 def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli) -> None:
     out, report = fitted
-    image = next(data.rglob("*.png"))
+    image = data / "across" / "0.png"
     answers = []
     for name in ("model.onnx", "model.safetensors"):
         status, stdout, stderr = run_cli("predict", out / name, image, "--json")
@@ -91,7 +94,7 @@ def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli) -
         answers.append(answer["top"][0]["probability"])
     assert answers[0] == pytest.approx(answers[1], abs=1e-4)
     status, stdout, _ = run_cli("eval", out / "model.onnx", data, "--json")
-    assert status == 0 and json.loads(stdout)["images"] == 48
+    assert status == 0 and json.loads(stdout)["images"] == 48 and json.loads(stdout)["skipped"] == 1
     status, stdout, _ = run_cli("bench", out / "model.onnx", "--json")
     assert status == 0 and json.loads(stdout)[0]["ratio_to_fastest"] == 1
     status, stdout, _ = run_cli("profile", out / "model.safetensors", "--json")

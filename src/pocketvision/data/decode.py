@@ -54,6 +54,8 @@ def decode(image: bytes | ImageFile | str | Path, channels: int = 3, name: str =
     if isinstance(image, ImageFile):
         name = name or image.name
         image = image.read()
+    if not image:
+        raise InputError(f"cannot read image {name or 'given as bytes'}: it is empty, not an image")
     with blaming(name or "given as bytes"), Image.open(io.BytesIO(image), formats=_formats()) as opened:
         return from_pil(opened, channels)
 

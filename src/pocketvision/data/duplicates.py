@@ -56,7 +56,7 @@ def describe(thumbs: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np
     count, side = thumbs.shape[:2]
     cells = thumbs.reshape(count, GRID, side // GRID, GRID, side // GRID, 3).mean(axis=(2, 4), dtype=np.float32)
     cells -= cells.mean(axis=(1, 2), keepdims=True)
-    rows = cells.reshape(count, -1)
+    rows = cells.reshape(count, GRID * GRID * 3)
     length = np.linalg.norm(rows, axis=1)
     return rows / np.maximum(length, 1e-6)[:, None], length / np.sqrt(rows.shape[1])
 
@@ -78,7 +78,9 @@ def close_pairs(described: NDArray[np.float32], closer_than: float) -> NDArray[n
     First by the means over 2 x 2 cells: times 2 they are a projection, so nothing is farther apart there than it is.
     """
     count = len(described)
-    coarse = 2 * described.reshape(count, GRID // 2, 2, GRID // 2, 2, 3).mean(axis=(2, 4)).reshape(count, -1)
+    coarse = 2 * described.reshape(count, GRID // 2, 2, GRID // 2, 2, 3).mean(axis=(2, 4)).reshape(
+        count, GRID * GRID // 4 * 3
+    )
     half, one = (coarse**2).sum(axis=1, keepdims=True) / 2, np.ones((count, 1), np.float32)
     left, right = np.hstack([coarse, -half, -one]), np.hstack([coarse, one, half])  # product: -distance^2 / 2
     found = []

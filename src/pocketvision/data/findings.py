@@ -21,6 +21,7 @@ def find(seen: Examination, dataset: Dataset) -> list[dict[str, str]]:
     """[{"severity": ..., "text": ...}], errors first. Names in the texts can be printed anywhere."""
     split_of = {sample.name or sample.image.name: name for name, part in dataset.splits.items() for sample in part}
     found = [
+        *_splits(seen, dataset),
         *_classes(seen),
         *_unreadable(seen),
         *_leaks(seen, split_of),
@@ -34,8 +35,8 @@ def find(seen: Examination, dataset: Dataset) -> list[dict[str, str]]:
 
 
 def unreadable(seen: Examination, most: int = 3) -> str:
-    """`train/ants/1.jpg (image file is truncated); train/ants/2.jpg (...); 7 more`."""
-    named = "; ".join(f"{entry['image']} ({entry['reason']})" for entry in seen.unreadable[:most])
+    """`train/ants/1.jpg: image file is truncated; train/ants/2.jpg: ...; 7 more`."""
+    named = "; ".join(f"{entry['image']}: {entry['reason']}" for entry in seen.unreadable[:most])
     more = len(seen.unreadable) - most
     return printable(named + (f"; {more:,} more" if more > 0 else ""))
 
@@ -43,6 +44,13 @@ def unreadable(seen: Examination, most: int = 3) -> str:
 def printable(text: str) -> str:
     """One line, without signs that a terminal would obey: file names may hold anything."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(text.split()))
+
+
+def _splits(seen: Examination, dataset: Dataset) -> Iterator[Finding]:
+    for split, part in dataset.splits.items():
+        if split not in seen.splits:
+            severity = "error" if split == "train" else "warning"
+            yield severity, f"none of the {counted(len(part), 'image', 'images')} of {split} can be read"
 
 
 def _classes(seen: Examination) -> Iterator[Finding]:
@@ -70,7 +78,7 @@ def _unreadable(seen: Examination) -> Iterator[Finding]:
 
 def _leaks(seen: Examination, split_of: dict[str, str]) -> Iterator[Finding]:
     """Held-out images whose picture is also in train; test images whose picture is also in val."""
-    for near, severity, how in ((False, "error", "the same pictures as"), (True, "warning", "nearly the same as")):
+    for near, severity, how in ((False, "error", "also among the"), (True, "warning", "nearly the same as")):
         for held_out, other in (("test", "train"), ("val", "train"), ("test", "val")):
             pairs = []
             for group in seen.duplicates:
@@ -79,8 +87,8 @@ def _leaks(seen: Examination, split_of: dict[str, str]) -> Iterator[Finding]:
                 if group["near"] == near and inside:
                     pairs += [f"{name} = {inside[0]}" for name in outside]
             if pairs:
-                images = counted(len(pairs), "image", "images")
-                text = f"{images} of {held_out} {how} images of {other} ({_some(pairs)}): the accuracy on {held_out}"
+                images = counted(len(pairs), f"image of {held_out} is", f"images of {held_out} are")
+                text = f"{images} {how} images of {other} ({_some(pairs)}): the accuracy on {held_out}"
                 yield severity, f"{text} will look better than it is; keep each picture in one split"
 
 
