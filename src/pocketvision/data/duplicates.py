@@ -17,7 +17,7 @@ GRID = 8
 CLOSEST, FARTHEST = 0.05, 0.2  # distance of a near duplicate, of 2 for opposites: surely below; never above
 CLOSER = 0.22  # ... and below this share of an image's usual distance to its 10th nearest
 LEAST_CONTRAST = 4.0  # grey levels; flatter pictures look alike without being the same
-MOST_IMAGES = 100_000  # that are searched; comparing each with each takes 25 times as long for 5 times as many
+MOST_IMAGES = 60_000  # that are searched; comparing each with each takes 25 times as long for 5 times as many
 ROWS, MOST_PAIRS = 512, 50_000  # images compared with all others at once; candidates of these that are looked at
 
 
