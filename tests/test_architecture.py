@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "exporting": {"data", "network", "runtimes", "measure"},
     "models": {"spec", "blocks", "heads", "network", "weights"},
     "report": set(),
-    "runfolder": {"data"},
+    "runfolder": {"data", "training"},
     "fitting": UNDER_FIT | {"models"},
     "commands": UNDER_FIT | {"models", "fitting"},
     "cli": {"commands"},

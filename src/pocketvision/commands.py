@@ -32,6 +32,13 @@ Threads = Annotated[int, Option(help="Threads of the runtime.")]
 Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]
 Out = Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; an unfinished run in it is gone on with.")]
 Fresh = Annotated[bool, Option("--fresh", help="Forget what an earlier run in the folder did.")]
+MoreTime = Annotated[
+    str | None, Option(metavar="TIME", help="Train a finished run in the folder for that much longer.")
+]
+Device = Annotated[str, Option(help="Where to train: auto, cpu, cuda or mps.")]
+Log = Annotated[
+    list[str] | None, Option(metavar="NAME", help="tensorboard or wandb, besides metrics.csv (may be repeated).")
+]
 Seed = Annotated[int, Option(help="All randomness comes from it.")]
 PIPE_WIDTH = 160  # letters a line where no terminal sets a limit: tables keep their names in one piece
 
@@ -45,6 +52,15 @@ def fit(
     threads: Threads = 1,
     runtime: Annotated[str, Option(help="Engine that the network is for.")] = "onnxruntime",
     pretrained: Pretrained = None,
+    max_macs: Annotated[str | None, Option(metavar="N", help="Most multiply-adds, such as 100M.")] = None,
+    max_params: Annotated[str | None, Option(metavar="N", help="Most parameters, such as 2M.")] = None,
+    max_size: Annotated[str | None, Option(metavar="SIZE", help="Largest file, such as 4MB.")] = None,
+    max_memory: Annotated[
+        str | None, Option(metavar="SIZE", help="Most memory for weights and feature maps, such as 8MB.")
+    ] = None,
+    more_time: MoreTime = None,
+    device: Device = "auto",
+    log: Log = None,
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
@@ -57,8 +73,9 @@ def fit(
 
     out = out or default_out(data, budget)
     report = run(
-        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained, out=out, seed=seed,
-        fresh=fresh, command=_command(),
+        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained,
+        max_macs=max_macs, max_params=max_params, max_size=max_size, max_memory=max_memory,
+        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, command=_command(),
     )  # fmt: skip
     if json:
         _print_json(report)
@@ -109,6 +126,13 @@ def train(
     epochs: Annotated[int | None, Option(help="Epochs; the recipe's by default.")] = None,
     time: Annotated[str | None, Option(help="Longest time for training, such as 8m.")] = None,
     lr: Annotated[float | None, Option(help="Peak learning rate; the recipe's by default.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="NAME=VALUE", help="Another field of the recipe, such as mixup=0.2 (may be repeated)."),
+    ] = None,
+    more_time: MoreTime = None,
+    device: Device = "auto",
+    log: Log = None,
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
@@ -119,7 +143,8 @@ def train(
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
-        time=time, lr=lr, out=out, seed=seed, fresh=fresh, command=_command(),
+        time=time, lr=lr, settings=_pairs(settings or []), more_time=more_time, device=device, log=log or (), out=out,
+        seed=seed, fresh=fresh, command=_command(),
     )  # fmt: skip
     _show([result], columns.TRAIN, json, result)
 
@@ -219,6 +244,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "bench": bench,
 }
+
+
+def _pairs(settings: list[str]) -> dict[str, str]:
+    for setting in settings:
+        if "=" not in setting:
+            raise InputError(f"--set {setting}: give NAME=VALUE, such as mixup=0.2")
+    return dict(setting.split("=", 1) for setting in settings)
 
 
 def _is_file(model: str) -> bool:

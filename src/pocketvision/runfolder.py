@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,8 +13,12 @@ from pocketvision.data.dataset import Dataset
 from pocketvision.data.splits import load_splits, save_splits, split
 from pocketvision.errors import InputError
 from pocketvision.files import writable_folder, write_atomic
+from pocketvision.training.plan import More
+from pocketvision.training.state import read_notes
+from pocketvision.units import parse_duration
 
 SETTINGS, TRAINING, SPLITS = "state/settings.json", "state/training.safetensors", "splits.json"
+MORE = "state/more.json"
 
 
 class RunFolder:
@@ -53,6 +58,28 @@ class RunFolder:
     def write(self, name: str, content: Any) -> None:
         """Put JSON into the folder, atomically."""
         write_atomic(self.out / name, json.dumps(content, indent=1))
+
+    def continuation(self, more_time: str | None, forget: Sequence[str] = ()) -> More | None:
+        """How a finished run is to be trained longer; None when it is not.
+
+        Begun once for each request, so that the same command, or the one without `more_time`, goes on with an
+        interrupted continuation. `forget` are the files that what comes after the training remembers. InputError when
+        there is no finished run.
+        """
+        begun = self.read(MORE)
+        if begun is None and more_time is not None:
+            seconds = parse_duration(more_time, "more-time")
+            if self.read(self.result) is None:
+                raise InputError(f"{self.out} holds no finished run to go on with: leave out --more-time")
+            for name in forget:
+                (self.out / name).unlink(missing_ok=True)
+            begun = {"seconds": seconds, "after_epoch": len(read_notes(self.out / TRAINING)["epochs"])}
+            self.write(MORE, begun)
+        return More(**begun) if begun else None
+
+    def continued(self) -> None:
+        """The continuation, if there was one, is done."""
+        (self.out / MORE).unlink(missing_ok=True)
 
     def __enter__(self) -> RunFolder:
         return self

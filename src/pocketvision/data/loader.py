@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from pocketvision.data.augment import Augmentation
 from pocketvision.data.dataset import Sample
 from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare
 from pocketvision.progress import Steps
@@ -41,19 +44,34 @@ def network_view(image: ImageFile, preprocessing: Preprocessing) -> Tensor:
     return torch.from_numpy(prepare(image, preprocessing).transpose(2, 0, 1).copy())
 
 
+class Key(NamedTuple):
+    """What a sampler asks for: number `image`, as epoch `epoch` sees it, `side` px (height, width) large."""
+
+    image: int
+    epoch: int
+    side: tuple[int, int]
+
+
 class Images(TorchDataset[tuple[Tensor, int]]):
-    """Samples as (uint8 C x H x W, label), held in memory while they fit."""
+    """Samples as (uint8 C x H x W, label), held in memory while they fit.
+
+    With an `augmentation`, asked by Key: the random view depends on (seed, epoch, index) alone, whoever computes it and
+    in whatever order. Without, asked by index: what the network is shown in use.
+    """
 
     def __init__(
         self,
         samples: Sequence[Sample],
         preprocessing: Preprocessing,
-        augment: Callable[[Tensor], Tensor] | None = None,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
         label: str = "reading images",
         show: bool = True,
     ) -> None:
-        self.samples, self.preprocessing, self.augment = samples, preprocessing, augment
-        self.view = network_view if augment is None else training_view
+        self.samples, self.preprocessing = samples, preprocessing
+        self.augmentation, self.seed = augmentation, seed
+        self.view = network_view if augmentation is None else training_view
+        self.built: dict[tuple[int, int], Callable[[Tensor], Tensor]] = {}
         height, width = preprocessing.resize
         self.cached = len(samples) * height * width * preprocessing.channels * DETAIL**2 < CACHE_BYTES
         self.images: list[Tensor] = self._read(label, show) if self.cached else []
@@ -73,32 +91,58 @@ class Images(TorchDataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, key: Key | int) -> tuple[Tensor, int]:
+        index = key if isinstance(key, int) else key.image
         image = self.images[index] if self.cached else self.view(self.samples[index].image, self.preprocessing)
-        return (self.augment(image) if self.augment else image), self.samples[index].label
+        if self.augmentation and isinstance(key, Key):
+            # Not torch.manual_seed: it takes as long as the transforms, because it asks every device.
+            torch.default_generator.manual_seed(mixed(self.seed, key.epoch, index))
+            image = self._augment(key.side)(image)
+        return image, self.samples[index].label
+
+    def _augment(self, side: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+        if side not in self.built:
+            assert self.augmentation is not None
+            self.built[side] = self.augmentation.build(side, self.preprocessing.channels)
+        return self.built[side]
 
 
-class EpochShuffle(Sampler[int]):
-    """A permutation drawn from (seed, epoch) alone, so that a resumed run sees the same order."""
+class EpochSampler(Sampler[Key]):
+    """The order of an epoch, drawn from (seed, epoch) alone, so that a resumed run sees the same.
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length, self.seed, self.epoch = length, seed, 0
+    With `weights` (one for each image) as many are drawn with replacement, in proportion to them.
+    """
+
+    def __init__(self, length: int, seed: int, side: tuple[int, int], weights: Tensor | None = None) -> None:
+        self.length, self.seed, self.weights = length, seed, weights
+        self.epoch, self.side = 0, side
 
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
-        yield from torch.randperm(self.length, generator=generator).tolist()
+    def __iter__(self) -> Iterator[Key]:
+        generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
+        if self.weights is None:
+            order = torch.randperm(self.length, generator=generator)
+        else:
+            order = torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
+        epoch, side = self.epoch, self.side
+        yield from (Key(image, epoch, side) for image in order.tolist())
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """One number for all randomness of an epoch."""
-    return (seed * 1_000_003 + epoch * 7919 + 12345) % (1 << 31)
+def mixed(*numbers: int) -> int:
+    """One seed of 63 bits for any integers, far from those of their neighbours."""
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
-def batches(images: Images, batch: int, sampler: EpochShuffle | None = None) -> DataLoader[tuple[Tensor, int]]:
-    """Shuffled with a sampler (a last batch of one image is dropped: BatchNorm needs two), else in order."""
+def batches(images: Images, batch: int, sampler: EpochSampler | None = None) -> DataLoader[tuple[Tensor, int]]:
+    """Shuffled with a sampler (a last batch of one image is dropped: BatchNorm needs two), else in order.
+
+    Random views are made in worker processes, one thread each: many small operations gain nothing from more.
+    """
     drop_last = sampler is not None and len(images) > batch and len(images) % batch == 1
-    workers = 0 if images.cached else (os.cpu_count() or 1)
-    return DataLoader(images, batch, sampler=sampler, drop_last=drop_last, num_workers=workers)
+    workers = (os.cpu_count() or 1) if not images.cached else 0 if sampler is None else 1
+    return DataLoader(
+        images, batch, sampler=sampler, drop_last=drop_last, num_workers=workers, persistent_workers=workers > 0
+    )

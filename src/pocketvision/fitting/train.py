@@ -15,15 +15,16 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
-from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
-from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.runfolder import RunFolder, split_once
 from pocketvision.runtimes import torch as runtime
-from pocketvision.training.loop import train_network
-from pocketvision.training.recipe import Recipe, fine_tune, from_scratch
+from pocketvision.training.device import make_accelerator
+from pocketvision.training.loggers import check_loggers
+from pocketvision.training.loop import Trainer
+from pocketvision.training.plan import More
+from pocketvision.training.recipe import Recipe, fine_tune, from_scratch, parse_settings
 from pocketvision.units import parse_duration
 from pocketvision.weights import read_state, recognise, save
 
@@ -42,6 +43,10 @@ def train(
     time: str | None = None,
     lr: float | None = None,
     recipe: Recipe | None = None,
+    settings: Mapping[str, str] | None = None,
+    more_time: str | None = None,
+    device: str = "auto",
+    log: Sequence[str] = (),
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
@@ -50,7 +55,9 @@ def train(
 ) -> dict[str, Any]:
     """Train the network `model` (a name that `list_models` knows) on `data`; returns and writes what came of it.
 
-    `epochs` (or the recipe's) and `time`, whichever ends first. Writes model.safetensors, recipe.json, metrics.csv and
+    `epochs` (or the recipe's) and `time`, whichever ends first. `settings` change fields of the recipe, as text:
+    {"mixup": "0.2"}. `more_time` trains a finished run in `out` for that much longer. Writes model.safetensors,
+    recipe.json, metrics.csv and
     result.json into `out`; the same call goes on with an unfinished run there. InputError for bad input.
     """
     seconds = parse_duration(time, "time") if time else None
@@ -61,7 +68,9 @@ def train(
         recognise(state, str(pretrained))
     channels = channels or (3 if state else survey(dataset.splits["train"]).channels)
     spec = create_spec(model, width, resolution, len(dataset.classes), channels)
-    changes: dict[str, Any] = {"seed": seed, "epochs": epochs, "lr": lr}
+    check_loggers(log)
+    make_accelerator(device)
+    changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
         recipe or (fine_tune(channels, len(dataset.splits["train"])) if state else from_scratch(channels)),
         **{k: v for k, v in changes.items() if v is not None},
@@ -70,39 +79,40 @@ def train(
     net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
     if pretrained:
         net.provenance["pretrained"] = Path(pretrained).name
-    settings = {
+    kept = {
         "data": str(data),
         "spec": spec.to_json(),
         "recipe": recipe.to_json(),
         "seconds": seconds,
         "pretrained": str(pretrained) if pretrained else None,
     }
-    with RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), settings, RESULT, fresh) as folder:
+    with RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), kept, RESULT, fresh) as folder:
         finished = folder.read(RESULT)
-        if finished is None:
-            return _run(folder, net, split_once(folder, dataset, seed), recipe, seconds, show, command)
+        more = folder.continuation(more_time)
+        if finished is None or more:
+            dataset = split_once(folder, dataset, seed)
+            trainer = Trainer(net, dataset, recipe, seconds, show, device, tuple(log))
+            return _run(folder, trainer, dataset, more, show, command)
     if show:
-        say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
+        say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
     return finished
 
 
 def _run(
-    folder: RunFolder,
-    net: Network,
-    dataset: Dataset,
-    recipe: Recipe,
-    seconds: float | None,
-    show: bool,
-    command: str | None,
+    folder: RunFolder, trainer: Trainer, dataset: Dataset, more: More | None, show: bool, command: str | None
 ) -> dict[str, Any]:
-    folder.write("recipe.json", recipe.to_json())
-    history = train_network(net, dataset, recipe, seconds, folder.out, show)
-    calibrate_network(net, dataset.splits["val"], show)
+    net, recipe = trainer.net, trainer.recipe
+    main = trainer.accelerator.is_main_process
+    if main:
+        folder.write("recipe.json", recipe.to_json())
+    history = trainer.run(folder.out, more)
+    net.to("cpu")
     split_name = _held_out(dataset.splits)
     result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
     net.metrics = {**result.to_json(), "split": split_name}
     net.provenance.update(data=dataset.name, command=command, seed=recipe.seed, pocketvision=__version__)
-    save(net, folder.out / MODEL)
+    if main:
+        save(net, folder.out / MODEL)
     report = {
         "model": net.spec.name,
         "file": str(folder.out / MODEL),
@@ -111,7 +121,9 @@ def _run(
         "epochs": len(history.epochs),
         "seconds": history.seconds,
     }
-    folder.write(RESULT, report)  # last: its presence says that the run is finished
+    if main:
+        folder.write(RESULT, report)  # last: its presence says that the run is finished
+        folder.continued()
     return report
 
 

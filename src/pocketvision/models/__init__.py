@@ -83,14 +83,20 @@ def create_spec(
     resolution: int | tuple[int, int] | None = None,
     classes: int = 1000,
     channels: int = 3,
+    small_stem: bool = True,
 ) -> Spec:
-    """The architecture as data. What `name` says (`..._0.75_192`) holds unless width or resolution is given too."""
+    """The architecture as data. What `name` says (`..._0.75_192`) holds unless width or resolution is given too.
+
+    With `small_stem`, images of 64 px and below get the small-input stem.
+    """
     family_name, named_width, named_resolution = parse_name(name)
     family = MODELS[family_name]
     width = width if width is not None else named_width if named_width is not None else 1.0
     resolution = resolution or named_resolution or (224 if resolution is None else resolution)
     _check(name, width, resolution, classes, channels)
-    rows = small_input_stem(family.trunk if width == 1 else family.widen(family.trunk, width), resolution)
+    rows = family.trunk if width == 1 else family.widen(family.trunk, width)
+    if small_stem:
+        rows = small_input_stem(rows, resolution)
     least = total_stride(rows)
     if min(resolution if isinstance(resolution, tuple) else (resolution,)) < least:
         raise InputError(f"resolution {resolution} px is below what {name} can take: at least {least} px")
