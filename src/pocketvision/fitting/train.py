@@ -15,6 +15,7 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
 from pocketvision.progress import say
@@ -108,6 +109,8 @@ def _run(
     history = trainer.run(folder.out, more)
     net.to("cpu")
     split_name = _held_out(dataset.splits)
+    if dataset.splits.get("val"):
+        calibrate_network(net, dataset.splits["val"], show)
     result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
     net.metrics = {**result.to_json(), "split": split_name}
     net.provenance.update(data=dataset.name, command=command, seed=recipe.seed, pocketvision=__version__)
