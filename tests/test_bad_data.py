@@ -62,6 +62,23 @@ BAD_TABLES: dict[str, tuple[bytes, list[str] | None, str]] = {
         None,
         r"line 3: \./a\.png is labelled bee, but ant",
     ),
+    "two groups": (
+        b"path,label,group\na.png,ant,1\na.png,ant,2\n",
+        None,
+        "line 3: a.png is in group 2, but 1 further up",
+    ),
+    "two splits": (
+        b"path,label,split\na.png,ant,train\n./a.png,ant,val\n",
+        None,
+        r"line 3: \./a\.png is in split val, but train further up",
+    ),
+    "a split group": (
+        b"path,label,group,split\na.png,ant,film,train\nb.png,ant,film,test\n",
+        None,
+        "has images of group film in train and in test: keep a group in one split",
+    ),
+    "an unknown split": (b"path,label,split\na.png,ant,fold1\n", None, r"split fold1 of a\.png is none: write train"),
+    "no split": (b"path,label,split\na.png,ant,train\nb.png,ant,\n", None, "line 3: the split is empty"),
     "not utf-8": ("path,label\na.png,Käfer\n".encode("latin-1"), None, "is not UTF-8 text"),
     "utf-16": ("path,label\na.png,ant\n".encode("utf-16"), None, "is not UTF-8 text"),
     "unknown name": (b"path,label\na.png,aunt\n", ["ant", "bee"], "class aunt .* did you mean ant"),

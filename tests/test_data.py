@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datafolders import PACKINGS, Packing, as_tar, names, plant, png
-from pocketvision.data.builtin import builtin_folder
+from pocketvision.data.builtin import Builtin, builtin_path
 from pocketvision.data.classes import natural
 from pocketvision.data.image import decode
 from pocketvision.data.sources import open_dataset
@@ -77,7 +77,7 @@ def test_a_lone_table(tmp_path: Path, pack: Packing) -> None:
     [
         "path,label\na.png,ant\nb c.png,bee\n",
         "\ufeffpath,label\r\na.png,ant\r\nb c.png,bee\r\n",
-        "Label;split; PATH\nant;train;a.png\nbee;val;b c.png",
+        "Label;width; PATH\nant;5;a.png\nbee;6;b c.png",
         'path\tlabel\n"a.png"\tant\nb c.png\t bee \n',
         "path,label\n{folder}/a.png,ant\n..\\table\\b c.png,bee\n",
     ],
@@ -226,25 +226,25 @@ def test_digits_without_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_killed_first_run_leaves_nothing_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POCKETVISION_CACHE", str(tmp_path))
 
-    def killed(folder: Path) -> None:
+    def killed(folder: Path, download: bool) -> None:
         plant(folder, "0/1.png")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pocketvision.data.builtin.BUILTIN", {"digits": killed})
+    monkeypatch.setattr("pocketvision.data.builtin.BUILTIN", {"digits": Builtin(killed)})
     with pytest.raises(KeyboardInterrupt):
-        builtin_folder("digits")
+        builtin_path("digits")
     assert os.listdir(tmp_path) == []
 
 
 def test_two_first_runs_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POCKETVISION_CACHE", str(tmp_path))
 
-    def slower(folder: Path) -> None:
+    def slower(folder: Path, download: bool) -> None:
         plant(tmp_path / "digits", "0/quicker.png")
         plant(folder, "0/slower.png")
 
-    monkeypatch.setattr("pocketvision.data.builtin.BUILTIN", {"digits": slower})
-    assert os.listdir(builtin_folder("digits") / "0") == ["quicker.png"]
+    monkeypatch.setattr("pocketvision.data.builtin.BUILTIN", {"digits": Builtin(slower)})
+    assert os.listdir(builtin_path("digits") / "0") == ["quicker.png"]
     assert os.listdir(tmp_path) == ["digits"]
 
 

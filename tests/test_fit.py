@@ -70,6 +70,8 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert mistakes["wrong"] == round(10 * (1 - verdict["top1"])) == len(mistakes["worst"])
     assert report["doubtful"]["looked_at"] == 38 and report["profile"]["kinds"]["pointwise"]["ms"] > 0
     assert "data:image" not in json.dumps(report)
+    (advice,) = [note for note in report["notes"] if "--folds 5" in note]  # ten images say little
+    assert advice.startswith("10 held-out images") and "stripes --model mobilenet_v" in advice
     splits = json.loads((out / "splits.json").read_text())
     assert splits["classes"] == ["across", "down"]
 

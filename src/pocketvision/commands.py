@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Model = Annotated[str, Argument(metavar="MODEL", help="A name that `pocketvision models` lists, or a model file.")]
 Data = Annotated[
-    str, Argument(metavar="DATA", help="Folder of class folders, CSV, .tar or .zip of these, or `digits`.")
+    str,
+    Argument(metavar="DATA", help="Folder of class folders, CSV, .tar or .zip of these, `digits` or `fashion-mnist`."),
 ]
 Width = Annotated[float | None, Option(help="Width multiplier, such as 0.75.")]
 Resolution = Annotated[int | None, Option(help="Side of the input in pixels.")]
@@ -39,6 +40,8 @@ Device = Annotated[str, Option(help="Where to train: auto, cpu, cuda or mps.")]
 Log = Annotated[
     list[str] | None, Option(metavar="NAME", help="tensorboard or wandb, besides metrics.csv (may be repeated).")
 ]
+Download = Annotated[bool, Option("--download", help="Fetch built-in data that is not on this machine.")]
+Strict = Annotated[bool, Option("--strict", help="An image that cannot be read is an error, not left out.")]
 Seed = Annotated[int, Option(help="All randomness comes from it.")]
 PIPE_WIDTH = 160  # letters a line where no terminal sets a limit: tables keep their names in one piece
 
@@ -64,6 +67,8 @@ def fit(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """The most accurate network for your images that keeps a budget on this device."""
@@ -75,7 +80,8 @@ def fit(
     report = run(
         data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained,
         max_macs=max_macs, max_params=max_params, max_size=max_size, max_memory=max_memory,
-        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, command=_command(),
+        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, strict=strict,
+        download=download, command=_command(),
     )  # fmt: skip
     if json:
         _print_json(report)
@@ -126,6 +132,7 @@ def train(
     epochs: Annotated[int | None, Option(help="Epochs; the recipe's by default.")] = None,
     time: Annotated[str | None, Option(help="Longest time for training, such as 8m.")] = None,
     lr: Annotated[float | None, Option(help="Peak learning rate; the recipe's by default.")] = None,
+    folds: Annotated[int | None, Option(help="Cross-validate: hold out every image once, in so many folds.")] = None,
     settings: Annotated[
         list[str] | None,
         Option("--set", metavar="NAME=VALUE", help="Another field of the recipe, such as mixup=0.2 (may be repeated)."),
@@ -136,6 +143,8 @@ def train(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """Train one network on your images."""
@@ -143,10 +152,12 @@ def train(
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
-        time=time, lr=lr, settings=_pairs(settings or []), more_time=more_time, device=device, log=log or (), out=out,
-        seed=seed, fresh=fresh, command=_command(),
+        time=time, lr=lr, folds=folds, settings=_pairs(settings or []), more_time=more_time, device=device,
+        log=log or (), out=out,
+        seed=seed, fresh=fresh, strict=strict, download=download, command=_command(),
     )  # fmt: skip
-    _show([result], columns.TRAIN, json, result)
+    each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
+    _show([*each, result], columns.TRAIN, json, result)
 
 
 def evaluate(
@@ -156,12 +167,13 @@ def evaluate(
     width: Width = None,
     resolution: Resolution = None,
     pretrained: Pretrained = None,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """How often a network is right on labelled images."""
     from pocketvision.evaluation import evaluate as run
 
-    result = run(_trained(model, width, resolution, pretrained), data, split)
+    result = run(_trained(model, width, resolution, pretrained), data, split, download)
     _show([result], columns.EVAL, json, result)
 
 
@@ -234,8 +246,22 @@ def bench(
     _show(run(nets, runtime, threads, batch), columns.BENCH, json)
 
 
+def doctor(data: Data, pretrained: Pretrained = None, strict: Strict = False, json: Json = False) -> None:
+    """What is in your images, and what is wrong with them."""
+    from pocketvision.fitting.doctor import doctor as run
+
+    seen = run(data, pretrained=pretrained, strict=strict)
+    if json:
+        _print_json(seen)
+        return
+    from pocketvision.report.diagnosis import diagnosis
+
+    diagnosis(seen, _console())
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
+    "doctor": doctor,
     "models": models,
     "profile": profile,
     "train": train,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pocketvision.calibration import cross_entropy
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
+from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.sources import open_dataset
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps
@@ -31,6 +32,7 @@ class Evaluation:
 
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    skipped: int = 0  # images that could not be read, besides those N
 
     @property
     def images(self) -> int:
@@ -81,22 +83,25 @@ def wilson(share: float, images: int) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
-def evaluate(model: Network | Exported | str | Path, data: str | Path, split: str | None = None) -> dict[str, Any]:
-    """{images, top1, top5, split} of a network on DATA; its own class names decide what a label means.
+def evaluate(
+    model: Network | Exported | str | Path, data: str | Path, split: str | None = None, download: bool = False
+) -> dict[str, Any]:
+    """{images, top1, top5, split, skipped} of a network on DATA; its own class names decide what a label means.
 
-    The test split when there is one, else val, else all images; `split` chooses. InputError for labels that the
+    The test split when there is one, else val, else all images; `split` chooses. `download` allows to fetch built-in
+    data. Images that cannot be read are `skipped`: counted, and named on standard error. InputError for labels that the
     network does not have.
     """
     if isinstance(model, (str, Path)):
         from pocketvision.loading import load
 
         model = load(model)
-    dataset = open_dataset(data, classes=model.classes)
+    dataset = open_dataset(data, model.classes, download)
     name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     if not dataset.splits.get(name):
         raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")
     result = evaluate_samples(as_runnable(model), dataset.splits[name])
-    return {**result.to_json(), "split": name if _is_split(dataset) else "all"}
+    return {**result.to_json(), "split": name if _is_split(dataset) else "all", "skipped": result.skipped}
 
 
 def _is_split(dataset: Dataset) -> bool:
@@ -115,11 +120,15 @@ def as_runnable(model: Network | Exported) -> Runnable:
 
 
 def evaluate_samples(runnable: Runnable, samples: Sequence[Sample], show: bool = True) -> Evaluation:
-    """Decode, resize and classify each sample's file."""
-    found = []
+    """Decode, resize and classify each sample's file; what cannot be read is left out, and named when `show`."""
+    found, labels, skipped = [], [], Skipped()
     with Steps("evaluating", len(samples), show) as steps:
         for start in range(0, len(samples), BATCH):
             chunk = samples[start : start + BATCH]
-            found.append(runnable.run(np.stack([prepare(sample.image, runnable.preprocessing) for sample in chunk])))
+            read = read_each(chunk, lambda sample: prepare(sample.image, runnable.preprocessing), skipped)
+            if read:
+                found.append(runnable.run(np.stack(list(read.values()))))
+                labels += [chunk[index].label for index in read]
             steps.done(start + len(chunk))
-    return Evaluation(np.array([sample.label for sample in samples]), np.concatenate(found))
+    skipped.say(len(samples), show)
+    return Evaluation(np.array(labels), np.concatenate(found), len(skipped.reasons))

@@ -45,7 +45,7 @@ def to_samples(layout: Layout, classes: tuple[str, ...], given: bool, where: str
         for item in items:
             if item.label not in labels:
                 raise _unknown(item, split, items, classes, given, where)
-        result[split] = tuple(Sample(item.image, labels[item.label], item.name) for item in items)
+        result[split] = tuple(Sample(item.image, labels[item.label], item.name, item.group) for item in items)
     return result
 
 

@@ -7,11 +7,15 @@ from pocketvision.data.imagefile import ImageFile
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image. `name` is its path inside the data ("train/ants/1.jpg"): the same wherever the data lies."""
+    """One labelled image. `name` is its path inside the data ("train/ants/1.jpg"): the same wherever the data lies.
+
+    Images of one `group` (frames of one video, photographs of one object) stay in one split; "" stands alone.
+    """
 
     image: ImageFile
     label: int  # index into Dataset.classes
     name: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

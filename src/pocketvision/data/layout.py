@@ -39,8 +39,25 @@ def recognise(tree: Tree, classes: Sequence[str] | None, where: str) -> Layout:
     if folders := split_folders(tree):
         return _from_splits(tree, folders, where)
     if TABLE in tree.files:
-        return Layout({"train": read_table(tree.files[TABLE], f"{where}: {TABLE}", tree)}, table=True)
+        return from_table(read_table(tree.files[TABLE], f"{where}: {TABLE}", tree), f"{where}: {TABLE}")
     return _from_class_folders(tree, where)
+
+
+def from_table(items: Sequence[Labelled], where: str) -> Layout:
+    """The rows of a table by their split column; without one all are "train". Raises InputError for a split group."""
+    splits: dict[str, list[Labelled]] = {}
+    homes: dict[str, str] = {}
+    for item in items:
+        split = SPLITS.get(item.split.lower()) if item.split else "train"
+        if split is None:
+            raise InputError(f"{where}: split {item.split} of {item.name} is none: write train, val or test")
+        if item.group and homes.setdefault(item.group, split) != split:
+            raise InputError(
+                f"{where} has images of group {item.group} in {homes[item.group]} and in {split}: keep a group in one "
+                "split, or leave the column group out"
+            )
+        splits.setdefault(split, []).append(item)
+    return Layout(_in_order(splits), table=True)
 
 
 def is_image(name: str) -> bool:
@@ -105,7 +122,11 @@ def _from_splits(tree: Tree, folders: dict[str, str], where: str) -> Layout:
         ]
         if split == "train":
             empty = tuple(f"{folder}/{name}" for name in without)
-    return Layout({split: splits[split] for split in ("train", "val", "test") if split in splits}, empty=empty)
+    return Layout(_in_order(splits), empty=empty)
+
+
+def _in_order(splits: dict[str, list[Labelled]]) -> dict[str, list[Labelled]]:
+    return {split: splits[split] for split in ("train", "val", "test") if split in splits}
 
 
 def _from_class_folders(tree: Tree, where: str) -> Layout:

@@ -18,6 +18,8 @@ from torch.utils.data import Dataset as TorchDataset
 from pocketvision.data.augment import Augmentation
 from pocketvision.data.dataset import Sample
 from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare
+from pocketvision.data.reading import Skipped
+from pocketvision.errors import InputError
 from pocketvision.progress import Steps
 
 CACHE_BYTES = 3 << 30  # decoded images beyond this are decoded again each epoch, by worker processes
@@ -57,6 +59,9 @@ class Images(TorchDataset[tuple[Tensor, int]]):
 
     With an `augmentation`, asked by Key: the random view depends on (seed, epoch, index) alone, whoever computes it and
     in whatever order. Without, asked by index: what the network is shown in use.
+
+    Images that cannot be read (any more) are left out and named. When the others are not held in memory, that shows
+    only while an epoch runs: the next image is then given in its place, with its own label.
     """
 
     def __init__(
@@ -69,36 +74,69 @@ class Images(TorchDataset[tuple[Tensor, int]]):
         show: bool = True,
     ) -> None:
         self.samples, self.preprocessing = samples, preprocessing
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed, self.show = augmentation, seed, show
         self.view = network_view if augmentation is None else training_view
         self.built: dict[tuple[int, int], Callable[[Tensor], Tensor]] = {}
         height, width = preprocessing.resize
         self.cached = len(samples) * height * width * preprocessing.channels * DETAIL**2 < CACHE_BYTES
+        self.lost = torch.zeros(len(samples), dtype=torch.bool).share_memory_()  # by the worker processes
         self.images: list[Tensor] = self._read(label, show) if self.cached else []
 
     def _read(self, label: str, show: bool) -> list[Tensor]:
         images: list[Tensor] = []
+        read: list[Sample] = []
+        skipped = Skipped()
         with ThreadPoolExecutor(os.cpu_count()) as pool, Steps(label, max(1, len(self.samples)), show) as steps:
             try:
-                for image in pool.map(lambda s: self.view(s.image, self.preprocessing), self.samples):
-                    images.append(image)
-                    steps.done(len(images))
+                for number, (sample, image) in enumerate(
+                    zip(self.samples, pool.map(self._view, self.samples), strict=True), 1
+                ):
+                    if isinstance(image, InputError):
+                        skipped.add(image)
+                    else:
+                        images.append(image)
+                        read.append(sample)
+                    steps.done(number)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+        skipped.say(len(self.samples), show)
+        self.samples = read
         return images
+
+    def _view(self, sample: Sample) -> Tensor | InputError:
+        try:
+            return self.view(sample.image, self.preprocessing)
+        except InputError as error:
+            return error
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, key: Key | int) -> tuple[Tensor, int]:
         index = key if isinstance(key, int) else key.image
-        image = self.images[index] if self.cached else self.view(self.samples[index].image, self.preprocessing)
+        if self.cached:
+            image, label = self.images[index], self.samples[index].label
+        else:
+            image, label = self._readable(index)
         if self.augmentation and isinstance(key, Key):
             # Not torch.manual_seed: it takes as long as the transforms, because it asks every device.
             torch.default_generator.manual_seed(mixed(self.seed, key.epoch, index))
             image = self._augment(key.side)(image)
-        return image, self.samples[index].label
+        return image, label
+
+    def _readable(self, index: int) -> tuple[Tensor, int]:
+        """The image at `index`, or the next one that can be read."""
+        skipped = Skipped()
+        for place in (*range(index, len(self)), *range(index)):
+            image = self._view(self.samples[place])
+            if not isinstance(image, InputError):
+                skipped.say(len(self), self.show)
+                return image, self.samples[place].label
+            if not self.lost[place]:
+                self.lost[place] = True
+                skipped.add(image)
+        raise InputError(f"none of the {len(self):,} images can be read any more: put them back")
 
     def _augment(self, side: tuple[int, int]) -> Callable[[Tensor], Tensor]:
         if side not in self.built:

@@ -5,11 +5,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pocketvision.data.builtin import BUILTIN, builtin_folder
+from pocketvision.data.builtin import BUILTIN, builtin_path
 from pocketvision.data.classes import lock, to_samples
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.imagefile import ImageFile
-from pocketvision.data.layout import TABLE, Layout, is_image, recognise
+from pocketvision.data.layout import TABLE, Layout, from_table, is_image, recognise
 from pocketvision.data.table import read_table
 from pocketvision.data.tree import open_tree
 from pocketvision.errors import InputError
@@ -18,17 +18,18 @@ ARCHIVES = (".tar", ".zip")
 COMPRESSED = (".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
-def open_dataset(data: str | Path, classes: Sequence[str] | None = None) -> Dataset:
+def open_dataset(data: str | Path, classes: Sequence[str] | None = None, download: bool = False) -> Dataset:
     """Open labelled images, without reading the images themselves.
 
     `data` is a folder with train/<class>/, val/<class>/ (or valid, validation) and test/<class>/; a folder of class
     folders; a CSV with the columns path and label; a .tar or .zip of one of these, read in place; or a built-in name.
     `classes` locks the class map, for instance to a model's own; else it is locked to the classes of the train split.
+    `download` allows to fetch a built-in data set that is not on this machine.
     Raises InputError for data that cannot be read or understood, and for a class that is not in the class map.
     """
     if _is_builtin(data):
         name = source = str(data)
-        layout = _read(builtin_folder(name), classes)
+        layout = _read(builtin_path(name, download), classes)
     else:
         path = Path(data).expanduser()
         _require_path(path, str(data))
@@ -74,7 +75,7 @@ def _read(path: Path, classes: Sequence[str] | None) -> Layout:
     if path.is_dir() or suffix in ARCHIVES:
         return recognise(open_tree(path), classes, str(path))
     if suffix == ".csv":
-        return Layout({"train": read_table(ImageFile(path), str(path))}, table=True)
+        return from_table(read_table(ImageFile(path), str(path)), str(path))
     if suffix in COMPRESSED:
         raise InputError(
             f"cannot read {path} in place, because {suffix} is compressed as a whole: unpack it, or give a .tar or .zip"

@@ -3,23 +3,31 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.data.stratify import bundles, count, hold_out
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 
 FORMAT = 1
 
 
-def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset:
+def split(
+    dataset: Dataset, val_fraction: float = 0.2, seed: int = 0, together: Iterable[Collection[str]] = ()
+) -> Dataset:
     """Carve `val` out of `train`, class by class, when the data has no `val`; otherwise the data as it is.
 
-    Of each class with two images or more at least one is held out, and at least one stays. The same data and seed give
-    the same split. Raises InputError when no class has two images.
+    Of each class with two images or more at least one is held out, and at least one stays. Where images have groups,
+    whole groups are held out, and the shares of the classes come as close as the groups allow. `together` are sets of
+    names, such as copies of one picture: without groups, they stay in train unless all of them were drawn, or else val
+    would be left without any image of a class. The same data and seed give the same split. Raises InputError when no
+    class has two images, or two groups.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
         return dataset
@@ -28,8 +36,21 @@ def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset
             f"a validation share of {val_fraction:g} is not possible: give one between 0 and 1, such as 0.2"
         )
     train = dataset.splits["train"]
+    grouped = any(sample.group for sample in train)
+    if grouped:  # who says what belongs together has said it all
+        held_out = _whole_groups(dataset, val_fraction, seed)
+    else:
+        held_out = _undivided(train, _class_by_class(dataset, val_fraction, seed), together)
+    parts = {
+        "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
+        "val": tuple(train[index] for index in sorted(held_out)),
+    }
+    return replace(dataset, splits=parts | {name: part for name, part in dataset.splits.items() if name != "train"})
+
+
+def _class_by_class(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
     members: dict[int, list[int]] = {}
-    for index, sample in enumerate(train):
+    for index, sample in enumerate(dataset.splits["train"]):
         members.setdefault(sample.label, []).append(index)
     held_out: set[int] = set()
     for label, indices in sorted(members.items()):
@@ -38,11 +59,41 @@ def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset
         held_out.update(indices[: min(max(1, round(len(indices) * val_fraction)), len(indices) - 1)])
     if not held_out:
         raise InputError(f"data {dataset.source} has one image per class, none to validate on: add images")
-    parts = {
-        "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
-        "val": tuple(train[index] for index in sorted(held_out)),
-    }
-    return replace(dataset, splits=parts | {name: part for name, part in dataset.splits.items() if name != "train"})
+    return held_out
+
+
+def _whole_groups(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
+    train = dataset.splits["train"]
+    groups = bundles(train)
+    if len(groups) == 1:
+        raise InputError(
+            f"data {dataset.source} has one group only ({train[0].group}), which stays in one split, so that nothing "
+            "is left to validate on: add images of another group, or leave the column group out"
+        )
+    sizes = np.array([len(group) for group in groups])
+    held = hold_out(count(train, groups, len(dataset.classes)), sizes, val_fraction, seed)
+    if not held.any():
+        raise InputError(
+            f"data {dataset.source}: every group is the only one of some class, so that none can be held out to "
+            "validate on: add images of other groups, or leave the column group out"
+        )
+    return {index for group, out in zip(groups, held, strict=True) if out for index in group}
+
+
+def _undivided(train: Sequence[Sample], held_out: set[int], together: Iterable[Collection[str]]) -> set[int]:
+    """`held_out` without the images whose copies stay in train, as long as each class keeps one."""
+    places = {_key(sample): index for index, sample in enumerate(train)}
+    left = Counter(train[index].label for index in held_out)
+    kept = set(held_out)
+    for group in together:
+        inside = [places[name] for name in group if name in places]
+        if all(index in kept for index in inside):
+            continue
+        for index in inside:
+            if index in kept and left[train[index].label] > 1:
+                kept.discard(index)
+                left[train[index].label] -= 1
+    return kept
 
 
 def require_classes(dataset: Dataset) -> None:
@@ -107,7 +158,7 @@ def load_splits(path: str | Path, dataset: Dataset) -> Dataset:
                     f"{name} was labelled {classes[label]} in {path} and is {dataset.classes[now[name].label]} in data "
                     f"{dataset.source}: start a new run"
                 )
-        splits[split_name] = tuple(Sample(now[name].image, label, now[name].name) for name, label in part.items())
+        splits[split_name] = tuple(replace(now[name], label=label) for name, label in part.items())
     return replace(dataset, classes=classes, splits=splits)
 
 

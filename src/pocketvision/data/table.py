@@ -1,4 +1,4 @@
-"""Labels in a table: a CSV with the columns `path` and `label`, paths relative to the CSV."""
+"""Labels in a table: a CSV with the columns `path` and `label`, perhaps `group` and `split`; paths relative to it."""
 
 import csv
 import io
@@ -19,27 +19,46 @@ class Labelled(NamedTuple):
     name: str  # posix path inside the data
     image: ImageFile
     label: str
+    group: str = ""  # images of one group stay in one split; "": it stands alone
+    split: str = ""  # as the table spells it; "": the table does not say
+
+
+class Row(NamedTuple):
+    """A line of the table, as it stands there."""
+
+    line: int
+    path: str
+    label: str
+    group: str
+    split: str
 
 
 def read_table(table: ImageFile, where: str, tree: Tree | None = None) -> list[Labelled]:
     """The rows of a CSV, sorted by path; a row that says the same again is dropped.
 
-    `tree` holds the images when the CSV lies in an archive. The separator may be a comma, semicolon or tab; columns
-    other than path and label are ignored. Raises InputError when the table cannot be read, lacks a column, contradicts
-    itself or names images that are not there.
+    `tree` holds the images when the CSV lies in an archive. The separator may be a comma, semicolon or tab. A column
+    `group` says what belongs together (an empty cell: nothing), a column `split` what is train, val or test (in every
+    row); other columns are ignored. Raises InputError when the table cannot be read, lacks a column, contradicts itself
+    or names images that are not there.
     """
     found: dict[str, Labelled] = {}
     missing: list[str] = []
-    for line, path, label in _rows(_text(table, where), where):
-        if not path or not label:
-            raise InputError(f"{where}, line {line}: the {'label' if path else 'path'} is empty: fill it in")
-        item = _look_up(path, label, table, tree)
+    for row in _rows(_text(table, where), where):
+        _require_cells(row, where)
+        item = _look_up(row, table, tree)
         if item is None:
-            missing.append(path)
-        elif found.setdefault(item.name, item).label != label:
-            raise InputError(
-                f"{where}, line {line}: {path} is labelled {label}, but {found[item.name].label} further up: keep one"
-            )
+            missing.append(row.path)
+            continue
+        first = found.setdefault(item.name, item)
+        for what, here, before in (
+            ("labelled", item.label, first.label),
+            ("in group", item.group, first.group),
+            ("in split", item.split, first.split),
+        ):
+            if here != before:
+                raise InputError(
+                    f"{where}, line {row.line}: {row.path} is {what} {here}, but {before} further up: keep one"
+                )
     if missing:
         raise InputError(
             f"{where} names {counted(len(missing), 'image that is', 'images that are')} not there "
@@ -57,8 +76,7 @@ def _text(table: ImageFile, where: str) -> str:
         raise InputError(f"{where} is not UTF-8 text (byte {error.start:,}): save it as CSV in UTF-8") from error
 
 
-def _rows(text: str, where: str) -> list[tuple[int, str, str]]:
-    """(line number, path, label) of each row."""
+def _rows(text: str, where: str) -> list[Row]:
     header = text.lstrip().partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
     try:
@@ -69,13 +87,22 @@ def _rows(text: str, where: str) -> list[tuple[int, str, str]]:
     if "path" not in columns or "label" not in columns:
         names = ", ".join(columns)[:200] or "none"
         raise InputError(f"{where} needs the columns path and label, found: {names}; name them in the first line")
-    path, label = columns.index("path"), columns.index("label")
+    places = [columns.index(name) if name in columns else None for name in ("path", "label", "group", "split")]
     filled = [(line, row + [""] * len(columns)) for line, row in rows[1:]]
-    return [(line, row[path].strip(), row[label].strip()) for line, row in filled]
+    found = [Row(line, *(("" if place is None else row[place].strip()) for place in places)) for line, row in filled]
+    for row in found if "split" in columns else ():
+        if row.path and not row.split:
+            raise InputError(f"{where}, line {row.line}: the split is empty: write train, val or test")
+    return found
 
 
-def _look_up(path: str, label: str, table: ImageFile, tree: Tree | None) -> Labelled | None:
-    for spelling in dict.fromkeys((path, path.replace("\\", "/"))):  # as written; then as written on Windows
+def _require_cells(row: Row, where: str) -> None:
+    if not row.path or not row.label:
+        raise InputError(f"{where}, line {row.line}: the {'label' if row.path else 'path'} is empty: fill it in")
+
+
+def _look_up(row: Row, table: ImageFile, tree: Tree | None) -> Labelled | None:
+    for spelling in dict.fromkeys((row.path, row.path.replace("\\", "/"))):  # as written; then as written on Windows
         name = posixpath.normpath(spelling)
         if table.member:
             file = tree.files.get(name) if tree else None
@@ -85,5 +112,5 @@ def _look_up(path: str, label: str, table: ImageFile, tree: Tree | None) -> Labe
             if name.startswith("..") or os.path.isabs(name):  # two spellings, one image
                 name = Path(os.path.relpath(place, table.path.parent)).as_posix()
         if file is not None:
-            return Labelled(name, file, label)
+            return Labelled(name, file, row.label, row.group, row.split)
     return None

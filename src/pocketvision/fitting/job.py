@@ -18,6 +18,7 @@ from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain
+from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve
 from pocketvision.fitting.insight import calibrate_network, look_closely
 from pocketvision.fitting.learn import Start, is_worth_halving, train_shortly
@@ -34,7 +35,7 @@ from pocketvision.fitting.verdict import Shipped, make_report, time_again
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
-from pocketvision.runfolder import RunFolder, split_once
+from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import get_runtime
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.loggers import check_loggers
@@ -66,6 +67,8 @@ def fit(
     device: str = "auto",
     log: Sequence[str] = (),
     fresh: bool = False,
+    strict: bool = False,
+    download: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -75,7 +78,8 @@ def fit(
     the training, on `device`; `max_macs`, `max_params` ("2M"), `max_size` and `max_memory` ("4MB") bound what else the
     network may cost. Writes model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
     The same call goes on with an unfinished run in `out`; `more_time` trains a finished one for that much longer.
-    InputError for bad input, and when nothing fits.
+    `download` allows to fetch built-in data. The data is examined first; images that cannot be read are left out, or
+    with `strict` an InputError. So is other bad input, and that nothing fits.
     """
     budget_ms = parse_duration(budget, "budget") * 1000
     seconds = parse_duration(time, "time")
@@ -86,7 +90,7 @@ def fit(
         raise InputError(f"fit ships ONNX files, it cannot time them in {runtime!r}: use --runtime onnxruntime")
     check_loggers(log)
     make_accelerator(device)
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, download=download)
     require_classes(dataset)
     state = read_state(pretrained) if pretrained else None
     weights = recognise(state, str(pretrained)) if state else None
@@ -105,7 +109,7 @@ def fit(
         more = folder.continuation(more_time, forget=[SHIPPING])
         if finished is None or more:
             command = command or f"pocketvision.fit({data!r}, {budget!r})"
-            how = How(settings, device, tuple(log), more, show, command)
+            how = How(settings, device, tuple(log), more, strict, show, command)
             return _run(folder, dataset, how, weights, state)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
@@ -120,6 +124,7 @@ class How:
     device: str
     loggers: tuple[str, ...]
     more: More | None
+    strict: bool
     show: bool
     command: str
 
@@ -134,7 +139,8 @@ def _run(
     """All steps, each taken up where an earlier process left it; `weights` says what network `state` is of."""
     settings, show = how.settings, how.show
     seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
-    dataset = split_once(folder, dataset, seed)
+    dataset, seen = examine_once(folder, dataset, lambda: embedding_of(state), how.strict, show)
+    dataset = split_once(folder, dataset, seed, seen)
     looked = survey(dataset.splits["train"])
     channels = 3 if weights else looked.channels
     limits = Limits(**settings["limits"])
@@ -160,6 +166,7 @@ def _run(
         **make_report(shipped, rows, reason, shipping, history, dataset, settings, how.command),
         **closer,
         "contest": folder.read(CONTEST) or [],
+        "doctor": seen.to_json(),
     }
     write_report(report, folder.out / "report.html", pictures)
     folder.write(REPORT, report)  # last: its presence says that the run is finished

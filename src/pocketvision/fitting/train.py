@@ -15,11 +15,14 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.doctor import embedding_of
+from pocketvision.fitting.folds import CrossValidation
 from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
+from pocketvision.network import Network
 from pocketvision.progress import say
-from pocketvision.runfolder import RunFolder, split_once
+from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import torch as runtime
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.loggers import check_loggers
@@ -43,6 +46,7 @@ def train(
     epochs: int | None = None,
     time: str | None = None,
     lr: float | None = None,
+    folds: int | None = None,
     recipe: Recipe | None = None,
     settings: Mapping[str, str] | None = None,
     more_time: str | None = None,
@@ -51,6 +55,8 @@ def train(
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
+    strict: bool = False,
+    download: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -58,11 +64,15 @@ def train(
 
     `epochs` (or the recipe's) and `time`, whichever ends first. `settings` change fields of the recipe, as text:
     {"mixup": "0.2"}. `more_time` trains a finished run in `out` for that much longer. Writes model.safetensors,
-    recipe.json, metrics.csv and
-    result.json into `out`; the same call goes on with an unfinished run there. InputError for bad input.
+    recipe.json, metrics.csv and result.json into `out`; the same call goes on with an unfinished run there. The data is
+    examined first; images that cannot be read are left out, or with `strict` an InputError. So is other bad input.
+    `download` allows to fetch built-in data.
+
+    With `folds`, for few images: cross-validation on all of train and val, fold by fold in out/fold-1 and so on, and
+    then the network trained on all of them, whose accuracy is that of the folds; `time` is shared by all trainings.
     """
     seconds = parse_duration(time, "time") if time else None
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, download=download)
     require_classes(dataset)
     state = read_state(pretrained) if pretrained else None
     if state:
@@ -76,24 +86,40 @@ def train(
         recipe or (fine_tune(channels, len(dataset.splits["train"])) if state else from_scratch(channels)),
         **{k: v for k, v in changes.items() if v is not None},
     )
-    torch.manual_seed(seed)
-    net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
-    if pretrained:
-        net.provenance["pretrained"] = Path(pretrained).name
-    kept = {
+
+    def make() -> Network:
+        torch.manual_seed(seed)
+        net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
+        if pretrained:
+            net.provenance["pretrained"] = Path(pretrained).name
+        return net
+
+    def train_one(
+        folder: RunFolder, net: Network, data: Dataset, how: Recipe, limit: float | None, more: More | None = None
+    ) -> dict[str, Any]:
+        return _run(folder, Trainer(net, data, how, limit, show, device, tuple(log)), data, more, show, command)
+
+    kept: dict[str, Any] = {
         "data": str(data),
         "spec": spec.to_json(),
         "recipe": recipe.to_json(),
         "seconds": seconds,
         "pretrained": str(pretrained) if pretrained else None,
     }
-    with RunFolder(Path(out or Path("runs") / f"{dataset.name}-{spec.name}"), kept, RESULT, fresh) as folder:
+    name = f"{dataset.name}-{spec.name}"
+    if folds is not None:
+        if more_time:
+            raise InputError("--more-time and --folds do not go together: leave one out")
+        kept, name = {**kept, "folds": folds}, f"{name}-{folds}folds"
+    with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh) as folder:
         finished = folder.read(RESULT)
         more = folder.continuation(more_time)
         if finished is None or more:
-            dataset = split_once(folder, dataset, seed)
-            trainer = Trainer(net, dataset, recipe, seconds, show, device, tuple(log))
-            return _run(folder, trainer, dataset, more, show, command)
+            dataset, seen = examine_once(folder, dataset, lambda: embedding_of(state), strict, show)
+            if folds is not None:
+                crossed = CrossValidation(folds, make, train_one, recipe, seconds, kept, fresh, show, command)
+                return crossed.run(folder, dataset)
+            return train_one(folder, make(), split_once(folder, dataset, seed, seen), recipe, seconds, more)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
     return finished

@@ -58,7 +58,7 @@ class Trainer:
         p = net.preprocessing
         train = dataset.splits["train"]
         images = Images(train, p, recipe.augmentation, recipe.seed, "reading training images", self.show)
-        weights = class_weights(train, len(dataset.classes)) if recipe.balance else None
+        weights = class_weights(images.samples, len(dataset.classes)) if recipe.balance else None
         self.sampler = EpochSampler(len(images), recipe.seed, p.resolution, weights)
         self.train_batches = batches(images, min(recipe.batch, len(images)), self.sampler)
         val = Images(dataset.splits.get("val", ()), p, None, recipe.seed, "reading validation images", self.show)
