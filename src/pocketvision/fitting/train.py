@@ -17,6 +17,7 @@ from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.folds import CrossValidation
+from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
 from pocketvision.network import Network
@@ -129,6 +130,8 @@ def _run(
     history = trainer.run(folder.out, more)
     net.to("cpu")
     split_name = _held_out(dataset.splits)
+    if dataset.splits.get("val"):
+        calibrate_network(net, dataset.splits["val"], show)
     result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
     net.metrics = {**result.to_json(), "split": split_name}
     net.provenance.update(data=dataset.name, command=command, seed=recipe.seed, pocketvision=__version__)
