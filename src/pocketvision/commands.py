@@ -153,6 +153,7 @@ def train(
 ) -> None:
     """Train one network on your images."""
     from pocketvision.fitting.train import train as run
+    from pocketvision.progress import is_first_process
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
@@ -160,6 +161,8 @@ def train(
         log=log or (), out=out,
         seed=seed, fresh=fresh, strict=strict, download=download, command=_command(),
     )  # fmt: skip
+    if not is_first_process():
+        return
     each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
     _show([*each, result], columns.TRAIN, json, result)
 
