@@ -127,7 +127,7 @@ def train(
         time=time, lr=lr, folds=folds, out=out, seed=seed, fresh=fresh, download=download, command=_command(),
     )  # fmt: skip
     each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
-    _show([*each, result], columns.TRAIN, json, result)
+    _show([*each, result], columns.TRAIN_MULTILABEL if "map" in result else columns.TRAIN, json, result)
 
 
 def evaluate(
@@ -144,7 +144,7 @@ def evaluate(
     from pocketvision.evaluation import evaluate as run
 
     result = run(_trained(model, width, resolution, pretrained), data, split, download)
-    _show([result], columns.EVAL, json, result)
+    _show([result], columns.EVAL_MULTILABEL if "map" in result else columns.EVAL, json, result)
 
 
 def predict(
@@ -166,11 +166,7 @@ def predict(
         for answer in answers
         for i, (_, name, probability) in enumerate(answer["top"])
     ]
-    document = [
-        {"image": a["image"], "top": [{"index": i, "name": n, "probability": p} for i, n, p in a["top"]]}
-        for a in answers
-    ]
-    _show(rows, columns.PREDICT, json, document)
+    _show(rows, columns.PREDICT, json, [result.to_json(top) for result in results])
 
 
 def export(

@@ -15,6 +15,7 @@ from pocketvision.data.image import prepare
 from pocketvision.data.sources import open_dataset
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps
+from pocketvision.scores import MultilabelEvaluation
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -30,6 +31,7 @@ class Evaluation:
 
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    metric: str = "top1"
 
     @property
     def images(self) -> int:
@@ -44,6 +46,11 @@ class Evaluation:
     def top1(self) -> float:
         """Fraction of images whose most probable class is the true one."""
         return float((self.answers == self.labels).mean())
+
+    @property
+    def value(self) -> float:
+        """The figure that stands for all: `top1`."""
+        return self.top1
 
     @property
     def top5(self) -> float:
@@ -86,6 +93,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """{images, top1, top5, split} of a network on DATA; its own class names decide what a label means.
 
+    For a network of the task "multilabel" {images, map, f1, exact, split}: mean average precision over the classes,
+    micro F1 at a probability of 0.5, and the fraction of images with exactly the right labels.
+
     The test split when there is one, else val, else all images; `split` chooses. `download` allows to fetch built-in
     data. InputError for labels that the network does not have.
     """
@@ -93,7 +103,7 @@ def evaluate(
         from pocketvision.loading import load
 
         model = load(model)
-    dataset = open_dataset(data, model.classes, download)
+    dataset = open_dataset(data, model.classes, download, model.task)
     name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     if not dataset.splits.get(name):
         raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")
@@ -116,7 +126,9 @@ def as_runnable(model: Network | Exported) -> Runnable:
     return runtime.load(model)
 
 
-def evaluate_samples(runnable: Runnable, samples: Sequence[Sample], show: bool = True) -> Evaluation:
+def evaluate_samples(
+    runnable: Runnable, samples: Sequence[Sample], show: bool = True
+) -> Evaluation | MultilabelEvaluation:
     """Decode, resize and classify each sample's file."""
     found = []
     with Steps("evaluating", len(samples), show) as steps:
@@ -124,4 +136,9 @@ def evaluate_samples(runnable: Runnable, samples: Sequence[Sample], show: bool =
             chunk = samples[start : start + BATCH]
             found.append(runnable.run(np.stack([prepare(sample.image, runnable.preprocessing) for sample in chunk])))
             steps.done(start + len(chunk))
+    if runnable.task == "multilabel":
+        truth = np.zeros((len(samples), len(runnable.classes)), np.bool_)
+        for row, sample in zip(truth, samples, strict=True):
+            row[list(sample.labels)] = True
+        return MultilabelEvaluation(truth, np.concatenate(found))
     return Evaluation(np.array([sample.label for sample in samples]), np.concatenate(found))

@@ -11,21 +11,30 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The answer of a classifier: one probability for each class; `image` is the image's name, if it has one."""
+    """The answer of a network: one probability for each class; `image` is the image's name, if it has one."""
 
-    probabilities: NDArray[np.float32]  # one per class, summing to 1
+    probabilities: NDArray[np.float32]  # one per class; summing to 1 in "classify", each for itself in "multilabel"
     classes: tuple[str, ...]
     image: str = ""
+    task: str = "classify"
 
     def top(self, k: int = 5) -> list[tuple[int, str, float]]:
         """The `k` most probable classes, best first: (index, name, probability). Fewer when there are fewer classes."""
         best = np.argsort(-self.probabilities, kind="stable")[: max(0, k)]
         return [(int(index), self.classes[index], float(self.probabilities[index])) for index in best]
 
+    def labels(self, threshold: float = 0.5) -> list[tuple[int, str, float]]:
+        """All classes with at least the probability `threshold`, best first, as in `top`; perhaps none."""
+        return [entry for entry in self.top(len(self.classes)) if entry[2] >= threshold]
+
     def to_json(self, k: int = 5) -> dict[str, Any]:
-        """`{image, top: [{index, name, probability}]}` with the `k` best classes."""
-        names = ("index", "name", "probability")
-        return {"image": self.image, "top": [dict(zip(names, entry, strict=True)) for entry in self.top(k)]}
+        """`{image, top: [{index, name, probability}]}` with the `k` best classes; in "multilabel" `labels` as well."""
+
+        def named(entries: list[tuple[int, str, float]]) -> list[dict[str, Any]]:
+            return [dict(zip(("index", "name", "probability"), entry, strict=True)) for entry in entries]
+
+        several = {"labels": named(self.labels())} if self.task == "multilabel" else {}
+        return {"image": self.image, "top": named(self.top(k)), **several}
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))

@@ -18,7 +18,7 @@ from pocketvision.data.image import prepare
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import class_counts, require_classes
 from pocketvision.errors import InputError
-from pocketvision.evaluation import evaluate_samples
+from pocketvision.evaluation import Evaluation, evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.choose import LONG, Timer, candidate_rows, choose, explain, open_call
@@ -40,6 +40,7 @@ from pocketvision.progress import say
 from pocketvision.report import write_report
 from pocketvision.runfolder import RunFolder, split_once
 from pocketvision.runtimes import get_runtime
+from pocketvision.scores import MultilabelEvaluation
 from pocketvision.training.loop import train_network
 from pocketvision.training.recipe import fine_tune, from_scratch
 from pocketvision.units import parse_duration
@@ -127,6 +128,7 @@ def _run(
 
     torch.manual_seed(seed)  # here, not before: timing builds networks too, and a resumed run does not time again
     net = create_model(chosen.family, chosen.width, chosen.resolution, dataset.classes, channels, weights=None)
+    net.task = dataset.task
     if state and chosen.pretrained:
         load_weights(net, state)
         net.provenance["pretrained"] = Path(settings["pretrained"]).name
@@ -156,10 +158,9 @@ def _run(
         "verdict": {
             "model": net.spec.name,
             "split": split_name,
-            "top1": result.top1,
-            "top1_interval": list(result.interval),
-            "top5": result.top5,
-            "images": result.images,
+            **result.to_json(),
+            f"{result.metric}_interval": list(result.interval),
+            "task": dataset.task,
             "latency_ms": latency.median_ms,
             "latency_interval_ms": [latency.low_ms, latency.high_ms],
             "p10_ms": latency.p10_ms,
@@ -180,11 +181,11 @@ def _run(
             "reason": reason,
             "decode_ms": _decode_ms(held_out, net),
         },
-        "export_check": {**check, "top1": result.top1},
+        "export_check": {**check, result.metric: result.value},
         "candidates": rows,
         "shipping": shipping.to_json(),
         "training": history.to_json(),
-        "confusion": {"classes": list(dataset.classes), "matrix": result.confusion.tolist()},
+        **_confusion(result, dataset),
         "data": {
             "name": dataset.name,
             "source": dataset.source,
@@ -275,6 +276,13 @@ def _time_again(path: Path, runtime: str, threads: int, budget_ms: float) -> tup
         if latency.high_ms <= budget_ms or attempt == FINAL_ATTEMPTS:
             return latency, attempt
         time.sleep(5)
+
+
+def _confusion(result: Evaluation | MultilabelEvaluation, dataset: Dataset) -> dict[str, Any]:
+    """Which class was taken for which; nothing where an image may have several."""
+    if isinstance(result, MultilabelEvaluation):
+        return {}
+    return {"confusion": {"classes": list(dataset.classes), "matrix": result.confusion.tolist()}}
 
 
 def _decode_ms(samples: Sequence[Sample], net: Network, images: int = 20) -> float:

@@ -79,6 +79,7 @@ def train(
         net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
         if pretrained:
             net.provenance["pretrained"] = Path(pretrained).name
+        net.task = dataset.task
         return net
 
     settings: dict[str, Any] = {
@@ -124,7 +125,7 @@ def _run(
         "model": net.spec.name,
         "file": str(folder.out / MODEL),
         **net.metrics,
-        "top1_interval": list(result.interval),
+        f"{result.metric}_interval": list(result.interval),
         "epochs": len(history.epochs),
         "seconds": history.seconds,
     }

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -27,6 +26,7 @@ from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 from pocketvision.network import Network
 from pocketvision.progress import Steps, duration, say
+from pocketvision.training.losses import objective
 from pocketvision.training.memory import keep_freed_memory
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.schedule import rate
@@ -68,10 +68,11 @@ class Trainer:
         self.net = net.to(self.accelerator.device).to(memory_format=torch.channels_last)
         p = net.preprocessing
         augment = augmentation(p, recipe.crop, recipe.flip, recipe.color)
-        images = Images(dataset.splits["train"], p, augment, "reading training images", show)
+        self.objective = objective(dataset)
+        images = Images(self.objective.samples("train"), p, augment, "reading training images", show)
         self.sampler = EpochShuffle(len(images), recipe.seed)
         self.train_batches = batches(images, min(recipe.batch, len(images)), self.sampler)
-        val = Images(dataset.splits.get("val", ()), p, None, "reading validation images", show)
+        val = Images(self.objective.samples("val"), p, None, "reading validation images", show)
         self.val_batches = batches(val, max(64, recipe.batch))
         self.mean = torch.tensor(p.mean).view(1, -1, 1, 1).to(self.accelerator.device) * 255
         self.scale = 1 / (torch.tensor(p.std).view(1, -1, 1, 1).to(self.accelerator.device) * 255)
@@ -117,7 +118,7 @@ class Trainer:
                 row = self._epoch(epoch, total, model, average, optimizer, loader, progress)
                 trained = time.monotonic() - began
                 if (epoch + 1) % validate_every == 0 or epoch + 1 == total:
-                    row["val_loss"], row["val_top1"] = self._validate(average.module)
+                    row["val_loss"], row[f"val_{self.objective.metric}"] = self._validate(average.module)
                 row["seconds"] = time.monotonic() - began
                 row["images_per_second"] = len(self.sampler) / trained
                 history.epochs.append(row)
@@ -161,17 +162,14 @@ class Trainer:
             "epoch": epoch + 1,
             "train_loss": loss_sum / seen,
             "val_loss": None,
-            "val_top1": None,
+            f"val_{self.objective.metric}": None,
             "lr": self.recipe.lr * factor,
         }
 
     def _step(self, model: nn.Module, optimizer: Any, images: Tensor, labels: Tensor) -> float:
         optimizer.zero_grad()
-        loss = F.cross_entropy(
-            model(self._normalise(images)),
-            labels.to(self.accelerator.device),
-            label_smoothing=self.recipe.label_smoothing,
-        )
+        targets = self.objective.targets(labels.to(self.accelerator.device))
+        loss = self.objective.loss(model(self._normalise(images)), targets, self.recipe.label_smoothing)
         self.accelerator.backward(loss)
         optimizer.step()
         return loss.item()
@@ -183,14 +181,12 @@ class Trainer:
     @torch.inference_mode()
     def _validate(self, net: nn.Module) -> tuple[float | None, float | None]:
         net.eval()
-        loss, right, seen = 0.0, 0, 0
-        for images, labels in self.val_batches:
-            logits = net(self._normalise(images))
-            labels = labels.to(logits.device)
-            loss += F.cross_entropy(logits, labels, reduction="sum").item()
-            right += int((logits.argmax(1) == labels).sum())
-            seen += len(labels)
-        return (loss / seen, right / seen) if seen else (None, None)
+        found = [(net(self._normalise(images)), labels) for images, labels in self.val_batches]
+        if not found:
+            return None, None
+        logits = torch.cat([answers for answers, _ in found])
+        targets = self.objective.targets(torch.cat([labels for _, labels in found]).to(logits.device))
+        return self.objective.loss(logits, targets).item(), self.objective.score(logits, targets)
 
     def measure_speed(self, seconds: float = 4.0) -> tuple[float, float]:
         """(training images per second, seconds of one validation), measured on a copy: the network stays untouched."""
@@ -276,7 +272,8 @@ def averaged(net: Network, horizon: float) -> AveragedModel:
 def write_metrics(path: Path, history: History) -> None:
     """The whole history as CSV, rewritten after each epoch so that it never holds half a line."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
+    own = history.epochs[0] if history.epochs else {}
+    writer = csv.DictWriter(text, ["val_map" if name not in own and "val_map" in own else name for name in COLUMNS])
     writer.writeheader()
     writer.writerows(history.epochs)
     write_atomic(path, text.getvalue())
@@ -284,8 +281,8 @@ def write_metrics(path: Path, history: History) -> None:
 
 def _note(history: History) -> str:
     last = history.epochs[-1]
-    top1 = "" if last["val_top1"] is None else f", val {last['val_top1']:.1%}"
-    return f"epoch {last['epoch']} loss {last['train_loss']:.3f}{top1}"
+    score = last.get("val_top1", last.get("val_map"))
+    return f"epoch {last['epoch']} loss {last['train_loss']:.3f}" + ("" if score is None else f", val {score:.1%}")
 
 
 def train_network(

@@ -14,6 +14,7 @@ import safetensors
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from pocketvision.data.dataset import TASKS
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
@@ -33,7 +34,7 @@ def save(net: Network, path: str | Path) -> Path:
     description = {
         "format_version": FORMAT_VERSION,
         "spec": json.loads(net.spec.to_json()),
-        "task": "classify",
+        "task": net.task,
         "classes": list(net.classes),
         "preprocessing": net.preprocessing.to_json(),
         "metrics": net.metrics,
@@ -56,6 +57,9 @@ def load(path: str | Path) -> Network:
         raise InputError(f"{path} has format version {version}; this pocketvision reads version {FORMAT_VERSION}")
     if description.get("sha256") != _hash(tensors):
         raise InputError(f"{path} was altered after it was written (its tensors do not match their hash)")
+    task = description.get("task")
+    if task not in TASKS:
+        raise InputError(f"{path} is for the task {task!r}, which this release cannot run: update pocketvision")
     try:
         spec = Spec.from_json(json.dumps(description["spec"]))
         net = build_meta(spec)
@@ -66,7 +70,7 @@ def load(path: str | Path) -> Network:
         raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
     if len(classes) != spec.head.classes:
         raise InputError(f"{path} names {len(classes)} classes, but its network has {spec.head.classes} outputs")
-    net.classes = classes
+    net.classes, net.task = classes, task
     fill(net, tensors, str(path))
     return net.eval()
 
@@ -94,8 +98,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"there is no model file at {path}")
     with path.open("rb") as file:
-        start = file.read(2)
-    if start == b"PK" or start[:1] == b"\x80":
+        start = file.read(9)
+    # A safetensors file begins with the length of its header, whose bytes may be any, and then its "{".
+    if (start[:2] == b"PK" or start[:1] == b"\x80") and start[8:] != b"{":
         raise InputError(
             f"{path} holds pickled content, which could run code when read; only safetensors files are read"
         )
