@@ -32,6 +32,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """PyTorch on one thread: on networks as small as those of the tests, several mostly wait for each other."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return
+    torch.set_num_threads(1)
+
+
 class Ran(NamedTuple):
     """How a command line ended; unpacks as (returncode, stdout, stderr)."""
 
@@ -45,6 +55,7 @@ def command_environment() -> dict[str, str]:
     loud = ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "GITHUB_ACTIONS")
     environment = {key: value for key, value in os.environ.items() if key not in loud}
     paths = [str(ROOT / "src"), environment.get("PYTHONPATH", "")]
+    environment.setdefault("OMP_NUM_THREADS", "1")  # as in `one_thread`
     return {**environment, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 

@@ -20,27 +20,28 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEAVES = {"errors", "files", "progress", "units"}  # anyone may import these; they import only each other
 
 # What the jobs (fit, train and the other commands) are put together from, besides the models.
-UNDER_FIT = {"spec", "results", "data", "network", "weights", "training", "measure", "runtimes"}
+UNDER_FIT = {"spec", "results", "data", "calibration", "network", "weights", "training", "measure", "runtimes"}
 UNDER_FIT |= {"scores", "loading", "evaluation", "exporting", "report", "runfolder"}
 
 ALLOWED: dict[str, set[str]] = {
     "spec": set(),
     "results": set(),
+    "calibration": set(),
     "scores": set(),
     "data": set(),
     "blocks": {"spec"},
     "heads": {"spec", "blocks"},
-    "runtimes": {"results", "data"},
-    "network": {"spec", "results", "data", "runtimes"},
-    "weights": {"spec", "blocks", "heads", "data", "network"},
+    "runtimes": {"results", "data", "calibration"},
+    "network": {"spec", "results", "data", "calibration", "runtimes"},
+    "weights": {"spec", "blocks", "heads", "data", "calibration", "network"},
     "measure": {"spec", "blocks", "data", "runtimes", "network"},
     "training": {"spec", "data", "network", "scores"},
     "loading": {"network", "runtimes", "weights"},
-    "evaluation": {"data", "network", "runtimes", "loading", "scores"},
+    "evaluation": {"data", "calibration", "network", "runtimes", "loading", "scores"},
     "exporting": {"data", "network", "runtimes", "measure"},
     "models": {"spec", "blocks", "heads", "network", "weights"},
     "report": set(),
-    "runfolder": {"data"},
+    "runfolder": {"data", "training"},
     "fitting": UNDER_FIT | {"models"},
     "commands": UNDER_FIT | {"models", "fitting"},
     "cli": {"commands"},

@@ -70,7 +70,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "csv without columns": (["fit", "nolabel.csv", "--budget", "5ms"], "file, kind"),
     "csv naming missing files": (["fit", "missing.csv", "--budget", "5ms"], "not-there.png"),
     "damaged archive": (["fit", "damaged.tar", "--budget", "5ms"], "damaged.tar"),
-    "truncated picture": (["fit", "broken", "--budget", "5s", "--time", "5s"], "a/0.png"),
+    "truncated picture": (["fit", "broken", "--budget", "5s", "--strict"], "a/0.png"),
     "budget without unit": (["fit", "good", "--budget", "5"], "budget '5': give a number with a unit"),
     "budget zero": (["fit", "good", "--budget", "0ms"], "budget '0ms': it must be more than zero"),
     "budget negative": (["fit", "good", "--budget", "-3ms"], "budget '-3ms': it must be more than zero"),

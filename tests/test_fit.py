@@ -32,6 +32,7 @@ def stripes(folder: Path, each: int = 24, side: int = 12) -> Path:
             pixels = np.tile(wave, (side, 1)) + random.normal(0, 10, (side, side))
             pixels = pixels.T if label == "across" else pixels
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / label / f"{i}.png")
+    (folder / "down" / "empty.png").write_bytes(b"")  # left out, whatever is done
     return folder
 
 
@@ -63,8 +64,17 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert np.array(report["confusion"]["matrix"]).sum() == 10
     assert report["command"].startswith("pocketvision fit ") and report["machine"]["cores"]
     assert "<html" in (out / "report.html").read_text()
+    calibration, mistakes = report["calibration"], report["mistakes"]
+    assert calibration["fitted_on"] == {"split": "val", "images": 10} and calibration["top1"] == verdict["top1"]
+    assert calibration["after"]["nll"] <= calibration["before"]["nll"]
+    assert pv.load(out / "model.safetensors").calibration.temperature == calibration["temperature"]
+    assert mistakes["wrong"] == round(10 * (1 - verdict["top1"])) == len(mistakes["worst"])
+    assert report["doubtful"]["looked_at"] == 38 and report["profile"]["kinds"]["pointwise"]["ms"] > 0
+    assert "data:image" not in json.dumps(report)
     (advice,) = [note for note in report["notes"] if "--folds 5" in note]  # ten images say little
     assert advice.startswith("10 held-out images") and "stripes --model mobilenet_v" in advice
+    assert report["doctor"]["images"] == 49 and report["doctor"]["splits"]["train"] == {"across": 24, "down": 24}
+    assert [entry["image"] for entry in report["doctor"]["unreadable"]] == ["down/empty.png"]
     splits = json.loads((out / "splits.json").read_text())
     assert splits["classes"] == ["across", "down"]
 
@@ -81,7 +91,7 @@ def test_the_files_answer_alike(fitted, data: Path) -> None:
 
 def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli) -> None:
     out, report = fitted
-    image = next(data.rglob("*.png"))
+    image = data / "across" / "0.png"
     answers = []
     for name in ("model.onnx", "model.safetensors"):
         status, stdout, stderr = run_cli("predict", out / name, image, "--json")
@@ -91,7 +101,7 @@ def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli) -
         answers.append(answer["top"][0]["probability"])
     assert answers[0] == pytest.approx(answers[1], abs=1e-4)
     status, stdout, _ = run_cli("eval", out / "model.onnx", data, "--json")
-    assert status == 0 and json.loads(stdout)["images"] == 48
+    assert status == 0 and json.loads(stdout)["images"] == 48 and json.loads(stdout)["skipped"] == 1
     status, stdout, _ = run_cli("bench", out / "model.onnx", "--json")
     assert status == 0 and json.loads(stdout)[0]["ratio_to_fastest"] == 1
     status, stdout, _ = run_cli("profile", out / "model.safetensors", "--json")
@@ -180,10 +190,11 @@ def test_a_preferred_line_stays_preferred(monkeypatch: pytest.MonkeyPatch) -> No
     slower = 1.3
 
     monkeypatch.setattr(timer, "time", time)
-    chosen = choose([*ours, *others], 6.0, timer, show=False)
+    chosen, *rest = choose([*ours, *others], 6.0, timer, show=False)
     assert (chosen.family, chosen.macs) == ("a", 4)
+    assert {c.family for c in rest} <= {"b"}
     slower = 0.8  # bracketing met a busy machine, and stopped at 5: the long look climbs
-    chosen = choose([*ours, *others], 6.0, timer, show=False)
+    chosen, *_ = choose([*ours, *others], 6.0, timer, show=False)
     assert (chosen.family, chosen.macs) == ("a", 7)
     with pytest.raises(pv.InputError, match="nothing fits 0.5 ms"):
         choose([*ours, *others], 0.5, timer, show=False)

@@ -107,7 +107,7 @@ def test_what_is_reported(crossed: tuple[Path, dict], digits: Path) -> None:
     assert report["top1_mean"] == pytest.approx(statistics.mean(each))
     assert report["top1_std"] == pytest.approx(np.std(each, ddof=1))
     low, high = report["top1_interval"]
-    assert low < report["top1"] < high and report["images"] == 40 and report["split"] == "3 folds"
+    assert low < report["top1"] <= high and report["images"] == 40 and report["split"] == "3 folds"
     assert report["top1"] > 0.7  # a half would be chance
     net = pv.load(out / "model.safetensors")
     assert net.metrics["top1"] == report["top1"] and net.metrics["split"] == "3 folds"
@@ -146,7 +146,7 @@ def test_a_fresh_start_leaves_no_fold_behind(crossed: tuple[Path, dict], digits:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("pocketvision.fitting.train.train_network", stop)
+        patch.setattr("pocketvision.fitting.train.Trainer", stop)
         pv.train(digits, "mobilenet_v1", folds=3, out=out, fresh=True, **SMALL)
     assert not list(out.glob("fold-*/result.json")) and not list(out.glob("fold-*/state/training.safetensors"))
 

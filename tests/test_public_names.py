@@ -16,6 +16,7 @@ PUBLIC = [
     "bench",
     "build",
     "create_model",
+    "doctor",
     "evaluate",
     "export",
     "fit",

@@ -332,6 +332,7 @@ def test_result_says_the_best_first() -> None:
     assert repr(result) == "<Result a.jpg: bee 60.0%, cat 30.0%, ant 10.0%>"
     assert json.loads(json.dumps(result.to_json(1))) == {
         "image": "a.jpg",
+        "unsure": False,
         "top": [{"index": 1, "name": "bee", "probability": pytest.approx(0.6)}],
     }
 

@@ -47,7 +47,8 @@ def test_the_lowest_validation_loss_within_the_budget_ships(net: Network, val: S
     tried = {row["resolution"]: row for row in shipping.tried}
     judged = {resolution: row["val_loss"] for resolution, row in tried.items() if "val_loss" in row}
     assert set(judged) == {96, 104, 112}
-    assert shipping.resolution == min(judged, key=judged.__getitem__)
+    best = min(judged, key=judged.__getitem__)
+    assert shipping.resolution == (best if judged[best] <= 0.98 * judged[96] else 96)
     crops = {crop["resize"]: crop["val_loss"] for crop in shipping.crops}
     assert set(crops) == {96, 110, 120, 137, 160}
     assert shipping.resize == round(shipping.resolution * min(crops, key=crops.__getitem__) / 96)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import struct
 from pathlib import Path
 
@@ -205,3 +206,36 @@ def test_foreign_safetensors(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(3)}, tmp_path / "x.safetensors")
     with pytest.raises(InputError, match="not one of pocketvision's"):
         pv.load(tmp_path / "x.safetensors")
+
+
+def test_added_classes_keep_the_rows_of_the_old_ones(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    old = pv.create_model("mobilenet_v1", 0.25, 32, ["bee", "ant"])
+    path = pv.save(old, tmp_path / "model.safetensors")
+    new = pv.create_model("mobilenet_v1", 0.25, 64, ["ant", "bee", "wasp"], weights=path)
+    assert new.classes == ("ant", "bee", "wasp") and new.provenance["pretrained"] == "model.safetensors"
+    before, after = old.head.classifier, new.head.classifier
+    assert torch.equal(after.weight[0], before.weight[1]) and torch.equal(after.bias[1], before.bias[0])
+    assert torch.equal(new.trunk[3].pointwise.conv.weight, old.trunk[3].pointwise.conv.weight)
+    same = pv.create_model("mobilenet_v1", 0.25, 32, 2, weights=path)
+    assert same.classes == ("bee", "ant") and torch.equal(same.head.classifier.weight, before.weight)
+    swapped = pv.create_model("mobilenet_v1", 0.25, 32, ["ant", "bee"], weights=path)
+    assert torch.equal(swapped.head.classifier.weight, before.weight.flip(0))
+    with pytest.raises(pv.InputError, match="holds mobilenet_v1 at width 0.25"):
+        pv.create_model("mobilenet_v2", weights=path)
+
+
+def test_published_weights_offline_say_so_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (_ for _ in ()).throw(socket.gaierror(-2, "no name")))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(pv.InputError, match=r"cannot download weights from \S+ \(.+\): give --pretrained FILE"):
+        pv.create_model("mobilenet_v2", weights="auto")
+    kept = tmp_path / "hub" / "checkpoints"
+    kept.mkdir(parents=True, exist_ok=True)
+    assert list(kept.iterdir()) == []
+    (kept / "mobilenet_v2-b0353104.pth").symlink_to(shared / "weights" / "mobilenet_v2-b0353104.pth")
+    net = pv.create_model("mobilenet_v2", weights="auto")  # downloaded before: no connection is needed
+    assert net.classes[281] == "tabby"

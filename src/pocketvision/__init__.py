@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pocketvision.errors import InputError as InputError
     from pocketvision.evaluation import evaluate as evaluate
     from pocketvision.exporting import export as export
+    from pocketvision.fitting.doctor import doctor as doctor
     from pocketvision.fitting.job import fit as fit
     from pocketvision.fitting.train import train as train
     from pocketvision.loading import load as load
@@ -33,6 +34,7 @@ _WHERE = {
     "bench": "measure.bench",
     "build": "network",
     "create_model": "models",
+    "doctor": "fitting.doctor",
     "evaluate": "evaluation",
     "export": "exporting",
     "fit": "fitting.job",

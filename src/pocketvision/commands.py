@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from pocketvision.errors import InputError
-from pocketvision.report import columns
+from pocketvision.report import columns, text
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -27,13 +27,25 @@ Resolution = Annotated[int | None, Option(help="Side of the input in pixels.")]
 Classes = Annotated[int | None, Option(help="Number of classes.")]
 Channels = Annotated[int | None, Option(help="Input channels: 1 grey, 3 colour.")]
 Pretrained = Annotated[
-    Path | None, Option(metavar="FILE", help="Weights to start from: torchvision's mobilenet_v2 file.")
+    Path | None,
+    Option(
+        metavar="FILE",
+        help="Weights to start from: torchvision's mobilenet_v2 file, a model file of ours, or auto to download.",
+    ),
 ]
 Threads = Annotated[int, Option(help="Threads of the runtime.")]
 Runtime = Annotated[str, Option(help="Engine: onnxruntime, torch, or all.")]
 Out = Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; an unfinished run in it is gone on with.")]
 Fresh = Annotated[bool, Option("--fresh", help="Forget what an earlier run in the folder did.")]
+MoreTime = Annotated[
+    str | None, Option(metavar="TIME", help="Train a finished run in the folder for that much longer.")
+]
+Device = Annotated[str, Option(help="Where to train: auto, cpu, cuda or mps.")]
+Log = Annotated[
+    list[str] | None, Option(metavar="NAME", help="tensorboard or wandb, besides metrics.csv (may be repeated).")
+]
 Download = Annotated[bool, Option("--download", help="Fetch built-in data that is not on this machine.")]
+Strict = Annotated[bool, Option("--strict", help="An image that cannot be read is an error, not left out.")]
 Seed = Annotated[int, Option(help="All randomness comes from it.")]
 PIPE_WIDTH = 160  # letters a line where no terminal sets a limit: tables keep their names in one piece
 
@@ -47,9 +59,19 @@ def fit(
     threads: Threads = 1,
     runtime: Annotated[str, Option(help="Engine that the network is for.")] = "onnxruntime",
     pretrained: Pretrained = None,
+    max_macs: Annotated[str | None, Option(metavar="N", help="Most multiply-adds, such as 100M.")] = None,
+    max_params: Annotated[str | None, Option(metavar="N", help="Most parameters, such as 2M.")] = None,
+    max_size: Annotated[str | None, Option(metavar="SIZE", help="Largest file, such as 4MB.")] = None,
+    max_memory: Annotated[
+        str | None, Option(metavar="SIZE", help="Most memory for weights and feature maps, such as 8MB.")
+    ] = None,
+    more_time: MoreTime = None,
+    device: Device = "auto",
+    log: Log = None,
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
     download: Download = False,
     json: Json = False,
 ) -> None:
@@ -60,8 +82,10 @@ def fit(
 
     out = out or default_out(data, budget)
     report = run(
-        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained, out=out, seed=seed,
-        fresh=fresh, download=download, command=_command(),
+        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained,
+        max_macs=max_macs, max_params=max_params, max_size=max_size, max_memory=max_memory,
+        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, strict=strict,
+        download=download, command=_command(),
     )  # fmt: skip
     if json:
         _print_json(report)
@@ -113,19 +137,32 @@ def train(
     time: Annotated[str | None, Option(help="Longest time for training, such as 8m.")] = None,
     lr: Annotated[float | None, Option(help="Peak learning rate; the recipe's by default.")] = None,
     folds: Annotated[int | None, Option(help="Cross-validate: hold out every image once, in so many folds.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="NAME=VALUE", help="Another field of the recipe, such as mixup=0.2 (may be repeated)."),
+    ] = None,
+    more_time: MoreTime = None,
+    device: Device = "auto",
+    log: Log = None,
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    strict: Strict = False,
     download: Download = False,
     json: Json = False,
 ) -> None:
     """Train one network on your images."""
     from pocketvision.fitting.train import train as run
+    from pocketvision.progress import is_first_process
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, pretrained=pretrained, epochs=epochs,
-        time=time, lr=lr, folds=folds, out=out, seed=seed, fresh=fresh, download=download, command=_command(),
+        time=time, lr=lr, folds=folds, settings=_pairs(settings or []), more_time=more_time, device=device,
+        log=log or (), out=out,
+        seed=seed, fresh=fresh, strict=strict, download=download, command=_command(),
     )  # fmt: skip
+    if not is_first_process():
+        return
     each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
     _show([*each, result], columns.TRAIN_MULTILABEL if "map" in result else columns.TRAIN, json, result)
 
@@ -160,13 +197,18 @@ def predict(
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
     results = _trained(model, width, resolution, pretrained).predict(images)
-    answers = [{"image": result.image, "top": result.top(top)} for result in results]
     rows = [
-        {"image": answer["image"] if i == 0 else "", "name": name, "probability": probability}
-        for answer in answers
-        for i, (_, name, probability) in enumerate(answer["top"])
+        {
+            "image": result.image if i == 0 else "",
+            "name": name,
+            "probability": probability,
+            "unsure": f"below {text.percent(result.threshold)}" if i == 0 and result.unsure else "",
+        }
+        for result in results
+        for i, (_, name, probability) in enumerate(result.top(top))
     ]
-    _show(rows, columns.PREDICT, json, [result.to_json(top) for result in results])
+    shown = columns.PREDICT if any(result.unsure for result in results) else columns.PREDICT[:-1]
+    _show(rows, shown, json, [result.to_json(top) for result in results])
 
 
 def export(
@@ -211,8 +253,22 @@ def bench(
     _show(run(nets, runtime, threads, batch), columns.BENCH, json)
 
 
+def doctor(data: Data, pretrained: Pretrained = None, strict: Strict = False, json: Json = False) -> None:
+    """What is in your images, and what is wrong with them."""
+    from pocketvision.fitting.doctor import doctor as run
+
+    seen = run(data, pretrained=pretrained, strict=strict)
+    if json:
+        _print_json(seen)
+        return
+    from pocketvision.report.diagnosis import diagnosis
+
+    diagnosis(seen, _console())
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
+    "doctor": doctor,
     "models": models,
     "profile": profile,
     "train": train,
@@ -221,6 +277,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "bench": bench,
 }
+
+
+def _pairs(settings: list[str]) -> dict[str, str]:
+    for setting in settings:
+        if "=" not in setting:
+            raise InputError(f"--set {setting}: give NAME=VALUE, such as mixup=0.2")
+    return dict(setting.split("=", 1) for setting in settings)
 
 
 def _is_file(model: str) -> bool:

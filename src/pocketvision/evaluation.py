@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.calibration import cross_entropy
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
+from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.sources import open_dataset
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps
@@ -31,6 +33,7 @@ class Evaluation:
 
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    skipped: int = 0  # images that could not be read, besides those N
     metric: str = "top1"
 
     @property
@@ -61,8 +64,7 @@ class Evaluation:
     @property
     def loss(self) -> float:
         """Mean cross-entropy in nats."""
-        right = self.probabilities[np.arange(self.images), self.labels]
-        return float(-np.log(np.maximum(right, 1e-12)).mean())
+        return cross_entropy(self.probabilities, self.labels)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -91,13 +93,14 @@ def wilson(share: float, images: int) -> tuple[float, float]:
 def evaluate(
     model: Network | Exported | str | Path, data: str | Path, split: str | None = None, download: bool = False
 ) -> dict[str, Any]:
-    """{images, top1, top5, split} of a network on DATA; its own class names decide what a label means.
+    """{images, top1, top5, split, skipped} of a network on DATA; its own class names decide what a label means.
 
-    For a network of the task "multilabel" {images, map, f1, exact, split}: mean average precision over the classes,
-    micro F1 at a probability of 0.5, and the fraction of images with exactly the right labels.
+    For a network of the task "multilabel" {images, map, f1, exact, split, skipped}: mean average precision over the
+    classes, micro F1 at a probability of 0.5, and the fraction of images with exactly the right labels.
 
     The test split when there is one, else val, else all images; `split` chooses. `download` allows to fetch built-in
-    data. InputError for labels that the network does not have.
+    data. Images that cannot be read are `skipped`: counted, and named on standard error. InputError for labels that the
+    network does not have.
     """
     if isinstance(model, (str, Path)):
         from pocketvision.loading import load
@@ -108,7 +111,7 @@ def evaluate(
     if not dataset.splits.get(name):
         raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")
     result = evaluate_samples(as_runnable(model), dataset.splits[name])
-    return {**result.to_json(), "split": name if _is_split(dataset) else "all"}
+    return {**result.to_json(), "split": name if _is_split(dataset) else "all", "skipped": result.skipped}
 
 
 def _is_split(dataset: Dataset) -> bool:
@@ -129,16 +132,20 @@ def as_runnable(model: Network | Exported) -> Runnable:
 def evaluate_samples(
     runnable: Runnable, samples: Sequence[Sample], show: bool = True
 ) -> Evaluation | MultilabelEvaluation:
-    """Decode, resize and classify each sample's file."""
-    found = []
+    """Decode, resize and classify each sample's file; what cannot be read is left out, and named when `show`."""
+    found, judged, skipped = [], list[Sample](), Skipped()
     with Steps("evaluating", len(samples), show) as steps:
         for start in range(0, len(samples), BATCH):
             chunk = samples[start : start + BATCH]
-            found.append(runnable.run(np.stack([prepare(sample.image, runnable.preprocessing) for sample in chunk])))
+            read = read_each(chunk, lambda sample: prepare(sample.image, runnable.preprocessing), skipped)
+            if read:
+                found.append(runnable.run(np.stack(list(read.values()))))
+                judged += [chunk[index] for index in read]
             steps.done(start + len(chunk))
+    skipped.say(len(samples), show)
     if runnable.task == "multilabel":
-        truth = np.zeros((len(samples), len(runnable.classes)), np.bool_)
-        for row, sample in zip(truth, samples, strict=True):
+        truth = np.zeros((len(judged), len(runnable.classes)), np.bool_)
+        for row, sample in zip(truth, judged, strict=True):
             row[list(sample.labels)] = True
-        return MultilabelEvaluation(truth, np.concatenate(found))
-    return Evaluation(np.array([sample.label for sample in samples]), np.concatenate(found))
+        return MultilabelEvaluation(truth, np.concatenate(found), len(skipped.reasons))
+    return Evaluation(np.array([sample.label for sample in judged]), np.concatenate(found), len(skipped.reasons))

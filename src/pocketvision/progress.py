@@ -5,6 +5,7 @@ Everything goes to standard error, so that standard output stays clean for resul
 
 from __future__ import annotations
 
+import os
 import time
 from types import TracebackType
 
@@ -16,9 +17,15 @@ QUIET_SECONDS = 10.0  # between two lines where there is no terminal
 console = Console(stderr=True, highlight=False)
 
 
+def is_first_process() -> bool:
+    """False in the other processes of a run under torchrun: what the first one says, they keep to themselves."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def say(message: str) -> None:
     """One line of plain text for the person who waits."""
-    console.print(message, markup=False, soft_wrap=True)
+    if is_first_process():
+        console.print(message, markup=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -32,7 +39,7 @@ class Steps:
     """`with Steps("timing", 20) as steps: ... steps.done(3, "mobilenet_v2")`."""
 
     def __init__(self, label: str, total: float, show: bool = True) -> None:
-        self.label, self.total, self.show = label, total, show
+        self.label, self.total, self.show = label, total, show and is_first_process()
         self.started = self.last_line = time.monotonic()
         self.offset = 0.0  # what was done before this process began
         self._bar: Progress | None = None

@@ -11,12 +11,22 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The answer of a network: one probability for each class; `image` is the image's name, if it has one."""
+    """The answer of a network: one probability for each class; `image` is the image's name, if it has one.
+
+    `threshold` is the probability below which the network's answers had better not be used, as its file says; None when
+    it says nothing of the kind.
+    """
 
     probabilities: NDArray[np.float32]  # one per class; summing to 1 in "classify", each for itself in "multilabel"
     classes: tuple[str, ...]
     image: str = ""
+    threshold: float | None = None
     task: str = "classify"
+
+    @property
+    def unsure(self) -> bool:
+        """Is the best answer less probable than the threshold?"""
+        return self.threshold is not None and float(self.probabilities.max()) < self.threshold
 
     def top(self, k: int = 5) -> list[tuple[int, str, float]]:
         """The `k` most probable classes, best first: (index, name, probability). Fewer when there are fewer classes."""
@@ -28,14 +38,14 @@ class Result:
         return [entry for entry in self.top(len(self.classes)) if entry[2] >= threshold]
 
     def to_json(self, k: int = 5) -> dict[str, Any]:
-        """`{image, top: [{index, name, probability}]}` with the `k` best classes; in "multilabel" `labels` as well."""
+        """`{image, unsure, top: [{index, name, probability}]}` with the `k` best; in "multilabel" `labels` too."""
 
         def named(entries: list[tuple[int, str, float]]) -> list[dict[str, Any]]:
             return [dict(zip(("index", "name", "probability"), entry, strict=True)) for entry in entries]
 
         several = {"labels": named(self.labels())} if self.task == "multilabel" else {}
-        return {"image": self.image, "top": named(self.top(k)), **several}
+        return {"image": self.image, "unsure": self.unsure, "top": named(self.top(k)), **several}
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))
-        return f"<Result {self.image + ': ' if self.image else ''}{answers}>"
+        return f"<Result {self.image + ': ' if self.image else ''}{answers}{', unsure' if self.unsure else ''}>"

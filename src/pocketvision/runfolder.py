@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pocketvision.data.dataset import Dataset
-from pocketvision.data.splits import load_splits, save_splits, split
+from pocketvision.data.doctor import Examination, drop_unreadable, examine, refuse_unreadable
+from pocketvision.data.look import Embedding
+from pocketvision.data.splits import load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
 from pocketvision.files import writable_folder, write_atomic
+from pocketvision.progress import say
+from pocketvision.training.plan import More
+from pocketvision.training.state import read_notes
+from pocketvision.units import parse_duration
 
 SETTINGS, TRAINING, SPLITS = "state/settings.json", "state/training.safetensors", "splits.json"
+MORE = "state/more.json"
+EXAMINED = "state/doctor.json"
 
 
 class RunFolder:
@@ -54,6 +63,28 @@ class RunFolder:
         """Put JSON into the folder, atomically."""
         write_atomic(self.out / name, json.dumps(content, indent=1))
 
+    def continuation(self, more_time: str | None, forget: Sequence[str] = ()) -> More | None:
+        """How a finished run is to be trained longer; None when it is not.
+
+        Begun once for each request, so that the same command, or the one without `more_time`, goes on with an
+        interrupted continuation. `forget` are the files that what comes after the training remembers. InputError when
+        there is no finished run.
+        """
+        begun = self.read(MORE)
+        if begun is None and more_time is not None:
+            seconds = parse_duration(more_time, "more-time")
+            if self.read(self.result) is None:
+                raise InputError(f"{self.out} holds no finished run to go on with: leave out --more-time")
+            for name in forget:
+                (self.out / name).unlink(missing_ok=True)
+            begun = {"seconds": seconds, "after_epoch": len(read_notes(self.out / TRAINING)["epochs"])}
+            self.write(MORE, begun)
+        return More(**begun) if begun else None
+
+    def continued(self) -> None:
+        """The continuation, if there was one, is done."""
+        (self.out / MORE).unlink(missing_ok=True)
+
     def __enter__(self) -> RunFolder:
         return self
 
@@ -69,11 +100,35 @@ class RunFolder:
         shutil.rmtree(self.out / "state")
 
 
-def split_once(folder: RunFolder, dataset: Dataset, seed: int) -> Dataset:
-    """`dataset` with a val split: carved on the first run and saved, the saved one from then on."""
+def examine_once(
+    folder: RunFolder, dataset: Dataset, embedding: Callable[[], Embedding], strict: bool, show: bool
+) -> tuple[Dataset, Examination]:
+    """`dataset` without what cannot be read, and what was found; examined on the first run, remembered from then on.
+
+    What is wrong is said. With `strict`, images that cannot be read are an InputError; so is a class without others.
+    """
+    saved = folder.read(EXAMINED)
+    seen = examine(dataset, embedding(), show) if saved is None else Examination.from_json(saved)
+    if strict:
+        refuse_unreadable(seen, dataset.source)
+    dataset = drop_unreadable(dataset, seen)
+    require_classes(dataset)
+    if saved is None:
+        folder.write(EXAMINED, seen.to_json())
+        for finding in seen.findings if show else ():
+            if finding["severity"] != "note":
+                say(f"doctor: {finding['text']}")
+    return dataset, seen
+
+
+def split_once(folder: RunFolder, dataset: Dataset, seed: int, seen: Examination) -> Dataset:
+    """`dataset` with a val split: carved on the first run and saved, the saved one from then on.
+
+    Of images that `seen` found to be copies of each other, none is held out while another is trained on.
+    """
     path = folder.out / SPLITS
     if path.is_file():
         return load_splits(path, dataset)
-    dataset = split(dataset, seed=seed)
+    dataset = split(dataset, seed=seed, together=[group["images"] for group in seen.duplicates])
     save_splits(dataset, path)
     return dataset

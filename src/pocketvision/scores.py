@@ -46,6 +46,7 @@ class MultilabelEvaluation:
 
     truth: NDArray[np.bool_]
     probabilities: NDArray[np.float32]
+    skipped: int = 0  # images that could not be read, besides those N
     metric: str = "map"
 
     @property

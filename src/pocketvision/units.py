@@ -1,4 +1,4 @@
-"""Durations as people write them: `5ms`, `0.3ms`, `8m`, `1h30m`."""
+"""Durations, counts and sizes as people write them: `5ms`, `1h30m`, `2M`, `4MB`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 from pocketvision.errors import InputError
 
+COUNTS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+BYTES = {"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -22,3 +24,23 @@ def parse_duration(text: str, what: str) -> float:
     if not 0 < seconds < float("inf"):
         raise InputError(f"{what} {text!r}: it must be more than zero")
     return seconds
+
+
+def parse_count(text: str, what: str) -> int:
+    """`2M`, `300k`, `0.5G` or a plain number; `what` names the option. InputError for anything else, and below 1."""
+    return _parse(text, what, COUNTS, "a number, such as 2M or 300k")
+
+
+def parse_bytes(text: str, what: str) -> int:
+    """`4MB`, `500kB`, `1.5MiB` in bytes; `what` names the option. InputError without a unit, and below 1."""
+    return _parse(text, what, BYTES, "a size with a unit, such as 4MB or 500kB")
+
+
+def _parse(text: str, what: str, units: dict[str, float], wanted: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)", text.strip().lower())
+    if not match or match[2] not in units:
+        raise InputError(f"{what} {text!r}: give {wanted}")
+    number = round(float(match[1]) * units[match[2]])
+    if number < 1:
+        raise InputError(f"{what} {text!r}: it must be more than zero")
+    return number

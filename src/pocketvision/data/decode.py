@@ -1,9 +1,10 @@
 """Encoded image bytes, a PIL image or an array -> upright uint8 pixels with the channels a network takes."""
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ Pixels = NDArray[np.uint8]  # height x width x channels
 # The formats we hand to Pillow. Not all it knows: some of its plugins run programs (EPS starts Ghostscript).
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO", "JPEG2000", "AVIF")
 MAX_PIXELS = 89_478_485  # where Pillow begins to suspect a decompression bomb
+LARGE = 16_000_000  # pixels; above, one image is decoded at a time, however many threads there are
 TOO_LARGE = f"it would take more than {MAX_PIXELS / 1e6:.0f} megapixels: scale or crop it first"
+
+_one_large = threading.Lock()
 
 # EXIF orientation -> how to turn the stored pixels upright (EXIF 2.3, tag 0x0112)
 ORIENTATION_TAG = 0x0112
@@ -50,6 +54,8 @@ def decode(image: bytes | ImageFile | str | Path, channels: int = 3, name: str =
     if isinstance(image, ImageFile):
         name = name or image.name
         image = image.read()
+    if not image:
+        raise InputError(f"cannot read image {name or 'given as bytes'}: it is empty, not an image")
     with blaming(name or "given as bytes"), Image.open(io.BytesIO(image), formats=_formats()) as opened:
         return from_pil(opened, channels)
 
@@ -73,6 +79,11 @@ def from_pil(image: Image.Image, channels: int) -> Pixels:
     A file that was opened but not yet read may raise anything; see `blaming`.
     """
     refuse_bomb(image.width * image.height)
+    with _one_large if image.width * image.height > LARGE else nullcontext():
+        return _upright(image, channels)
+
+
+def _upright(image: Image.Image, channels: int) -> Pixels:
     image.load()
     turn = TURN.get(_orientation(image))
     if image.mode.startswith("I"):
@@ -122,10 +133,11 @@ def _orientation(image: Image.Image) -> int:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit grey (modes I;16 and, for older Pillow, I) -> 8 bits by rounding v / 257; Pillow's convert would clip."""
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise ValueError("its pixels are 32-bit numbers of unknown range; save it with 8 or 16 bits")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    rounded = ((np.arange(65536) + 128) // 257).astype(np.uint8)
+    return Image.fromarray(rounded[values])
 
 
 @lru_cache(maxsize=1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from pocketvision.data.augment import Augmentation
 from pocketvision.data.dataset import Sample
 from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare
+from pocketvision.data.reading import Skipped
+from pocketvision.errors import InputError
 from pocketvision.progress import Steps
 
 CACHE_BYTES = 3 << 30  # decoded images beyond this are decoded again each epoch, by worker processes
@@ -41,64 +46,141 @@ def network_view(image: ImageFile, preprocessing: Preprocessing) -> Tensor:
     return torch.from_numpy(prepare(image, preprocessing).transpose(2, 0, 1).copy())
 
 
+class Key(NamedTuple):
+    """What a sampler asks for: number `image`, as epoch `epoch` sees it, `side` px (height, width) large."""
+
+    image: int
+    epoch: int
+    side: tuple[int, int]
+
+
 class Images(TorchDataset[tuple[Tensor, int]]):
-    """Samples as (uint8 C x H x W, label), held in memory while they fit."""
+    """Samples as (uint8 C x H x W, label), held in memory while they fit.
+
+    With an `augmentation`, asked by Key: the random view depends on (seed, epoch, index) alone, whoever computes it and
+    in whatever order. Without, asked by index: what the network is shown in use.
+
+    Images that cannot be read (any more) are left out and named. When the others are not held in memory, that shows
+    only while an epoch runs: the next image is then given in its place, with its own label.
+    """
 
     def __init__(
         self,
         samples: Sequence[Sample],
         preprocessing: Preprocessing,
-        augment: Callable[[Tensor], Tensor] | None = None,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
         label: str = "reading images",
         show: bool = True,
     ) -> None:
-        self.samples, self.preprocessing, self.augment = samples, preprocessing, augment
-        self.view = network_view if augment is None else training_view
+        self.samples, self.preprocessing = samples, preprocessing
+        self.augmentation, self.seed, self.show = augmentation, seed, show
+        self.view = network_view if augmentation is None else training_view
+        self.built: dict[tuple[int, int], Callable[[Tensor], Tensor]] = {}
         height, width = preprocessing.resize
         self.cached = len(samples) * height * width * preprocessing.channels * DETAIL**2 < CACHE_BYTES
+        self.lost = torch.zeros(len(samples), dtype=torch.bool).share_memory_()  # by the worker processes
         self.images: list[Tensor] = self._read(label, show) if self.cached else []
 
     def _read(self, label: str, show: bool) -> list[Tensor]:
         images: list[Tensor] = []
+        read: list[Sample] = []
+        skipped = Skipped()
         with ThreadPoolExecutor(os.cpu_count()) as pool, Steps(label, max(1, len(self.samples)), show) as steps:
             try:
-                for image in pool.map(lambda s: self.view(s.image, self.preprocessing), self.samples):
-                    images.append(image)
-                    steps.done(len(images))
+                for number, (sample, image) in enumerate(
+                    zip(self.samples, pool.map(self._view, self.samples), strict=True), 1
+                ):
+                    if isinstance(image, InputError):
+                        skipped.add(image)
+                    else:
+                        images.append(image)
+                        read.append(sample)
+                    steps.done(number)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+        skipped.say(len(self.samples), show)
+        self.samples = read
         return images
+
+    def _view(self, sample: Sample) -> Tensor | InputError:
+        try:
+            return self.view(sample.image, self.preprocessing)
+        except InputError as error:
+            return error
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = self.images[index] if self.cached else self.view(self.samples[index].image, self.preprocessing)
-        return (self.augment(image) if self.augment else image), self.samples[index].label
+    def __getitem__(self, key: Key | int) -> tuple[Tensor, int]:
+        index = key if isinstance(key, int) else key.image
+        if self.cached:
+            image, label = self.images[index], self.samples[index].label
+        else:
+            image, label = self._readable(index)
+        if self.augmentation and isinstance(key, Key):
+            # Not torch.manual_seed: it takes as long as the transforms, because it asks every device.
+            torch.default_generator.manual_seed(mixed(self.seed, key.epoch, index))
+            image = self._augment(key.side)(image)
+        return image, label
+
+    def _readable(self, index: int) -> tuple[Tensor, int]:
+        """The image at `index`, or the next one that can be read."""
+        skipped = Skipped()
+        for place in (*range(index, len(self)), *range(index)):
+            image = self._view(self.samples[place])
+            if not isinstance(image, InputError):
+                skipped.say(len(self), self.show)
+                return image, self.samples[place].label
+            if not self.lost[place]:
+                self.lost[place] = True
+                skipped.add(image)
+        raise InputError(f"none of the {len(self):,} images can be read any more: put them back")
+
+    def _augment(self, side: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+        if side not in self.built:
+            assert self.augmentation is not None
+            self.built[side] = self.augmentation.build(side, self.preprocessing.channels)
+        return self.built[side]
 
 
-class EpochShuffle(Sampler[int]):
-    """A permutation drawn from (seed, epoch) alone, so that a resumed run sees the same order."""
+class EpochSampler(Sampler[Key]):
+    """The order of an epoch, drawn from (seed, epoch) alone, so that a resumed run sees the same.
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length, self.seed, self.epoch = length, seed, 0
+    With `weights` (one for each image) as many are drawn with replacement, in proportion to them.
+    """
+
+    def __init__(self, length: int, seed: int, side: tuple[int, int], weights: Tensor | None = None) -> None:
+        self.length, self.seed, self.weights = length, seed, weights
+        self.epoch, self.side = 0, side
 
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
-        yield from torch.randperm(self.length, generator=generator).tolist()
+    def __iter__(self) -> Iterator[Key]:
+        generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
+        if self.weights is None:
+            order = torch.randperm(self.length, generator=generator)
+        else:
+            order = torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
+        epoch, side = self.epoch, self.side
+        yield from (Key(image, epoch, side) for image in order.tolist())
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """One number for all randomness of an epoch."""
-    return (seed * 1_000_003 + epoch * 7919 + 12345) % (1 << 31)
+def mixed(*numbers: int) -> int:
+    """One seed of 63 bits for any integers, far from those of their neighbours."""
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
-def batches(images: Images, batch: int, sampler: EpochShuffle | None = None) -> DataLoader[tuple[Tensor, int]]:
-    """Shuffled with a sampler (a last batch of one image is dropped: BatchNorm needs two), else in order."""
+def batches(images: Images, batch: int, sampler: EpochSampler | None = None) -> DataLoader[tuple[Tensor, int]]:
+    """Shuffled with a sampler (a last batch of one image is dropped: BatchNorm needs two), else in order.
+
+    Random views are made in worker processes, one thread each: many small operations gain nothing from more.
+    """
     drop_last = sampler is not None and len(images) > batch and len(images) % batch == 1
-    workers = 0 if images.cached else (os.cpu_count() or 1)
-    return DataLoader(images, batch, sampler=sampler, drop_last=drop_last, num_workers=workers)
+    workers = (os.cpu_count() or 1) if not images.cached else 0 if sampler is None else 1
+    return DataLoader(
+        images, batch, sampler=sampler, drop_last=drop_last, num_workers=workers, persistent_workers=workers > 0
+    )

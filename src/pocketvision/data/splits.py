@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,16 @@ FORMAT = 1
 Label = int | list[int]
 
 
-def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset:
+def split(
+    dataset: Dataset, val_fraction: float = 0.2, seed: int = 0, together: Iterable[Collection[str]] = ()
+) -> Dataset:
     """Carve `val` out of `train`, class by class, when the data has no `val`; otherwise the data as it is.
 
     Of each class with two images or more at least one is held out, and at least one stays. Whole groups are held out
-    where images have groups; there, and where images have several classes, the shares come as close as they can. The
-    same data and seed give the same split. Raises InputError when no class has two images, or two groups.
+    where images have groups; there, and where images have several classes, the shares come as close as they can.
+    `together` are sets of names, such as copies of one picture: with one class for each image and without groups, they
+    stay in train unless all of them were drawn, or else val would be left without any image of a class. The same data
+    and seed give the same split. Raises InputError when no class has two images, or two groups.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
         return dataset
@@ -33,8 +37,10 @@ def split(dataset: Dataset, val_fraction: float = 0.2, seed: int = 0) -> Dataset
             f"a validation share of {val_fraction:g} is not possible: give one between 0 and 1, such as 0.2"
         )
     train = dataset.splits["train"]
-    plain = dataset.task == "classify" and not any(sample.group for sample in train)
-    held_out = _class_by_class(dataset, val_fraction, seed) if plain else _as_dealt(dataset, val_fraction, seed)
+    if dataset.task == "classify" and not any(sample.group for sample in train):
+        held_out = _undivided(train, _class_by_class(dataset, val_fraction, seed), together)
+    else:  # who says what belongs together has said it all
+        held_out = _as_dealt(dataset, val_fraction, seed)
     parts = {
         "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
         "val": tuple(train[index] for index in sorted(held_out)),
@@ -75,6 +81,22 @@ def _as_dealt(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
             f"validate on: add images{column}"
         )
     return {index for group, out in zip(groups, held, strict=True) if out for index in group}
+
+
+def _undivided(train: Sequence[Sample], held_out: set[int], together: Iterable[Collection[str]]) -> set[int]:
+    """`held_out` without the images whose copies stay in train, as long as each class keeps one."""
+    places = {_key(sample): index for index, sample in enumerate(train)}
+    left = Counter(train[index].label for index in held_out)
+    kept = set(held_out)
+    for group in together:
+        inside = [places[name] for name in group if name in places]
+        if all(index in kept for index in inside):
+            continue
+        for index in inside:
+            if index in kept and left[train[index].label] > 1:
+                kept.discard(index)
+                left[train[index].label] -= 1
+    return kept
 
 
 def require_classes(dataset: Dataset) -> None:

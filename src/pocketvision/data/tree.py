@@ -17,7 +17,10 @@ JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what macOS and Windows leave 
 
 @dataclass(frozen=True)
 class Tree:
-    """Every ordinary file below `root` (a folder, .tar or .zip), hidden ones and system leftovers aside."""
+    """Every file below `root` (a folder, .tar or .zip), hidden ones and system leftovers aside.
+
+    In a folder that includes pipes and links to nothing: whoever reads them learns what they are.
+    """
 
     root: Path
     files: dict[str, ImageFile]  # by posix name relative to the root, sorted
@@ -70,9 +73,9 @@ def list_folder(root: Path) -> Listing:
             name = prefix + entry.name
             if _hidden(entry.name):
                 continue
-            if entry.is_file():
+            if not _is_folder(entry):
                 files[name] = ImageFile(Path(entry.path))
-            elif entry.is_dir():
+            else:
                 status = entry.stat()
                 here = (status.st_dev, status.st_ino)
                 if here not in above:
@@ -121,6 +124,13 @@ def list_zip(path: Path) -> Listing:
             else:
                 files[name] = ImageFile(path, member.filename)
     return files, folders
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, for instance
+        return False
 
 
 def _inside(name: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
+from pocketvision.fitting.limits import Limits
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.models import MODELS, create_spec, variant_name
 from pocketvision.models.published import estimate_top1
@@ -38,12 +39,22 @@ class Candidate:
         return variant_name(self.family, self.width, self.resolution)
 
     def spec(self, classes: int, channels: int) -> Spec:
-        return create_spec(self.family, self.width, self.resolution, classes, channels)
+        return candidate_spec(self.family, self.width, self.resolution, classes, channels, self.pretrained)
 
 
-def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] | None) -> list[Candidate]:
-    """All candidates for images whose shorter side is about `side` px; costs counted on the built modules."""
-    found = []
+def candidate_spec(family: str, width: float, resolution: int, classes: int, channels: int, pretrained: bool) -> Spec:
+    """The architecture of a candidate. Pretrained weights keep the stem that they were trained with at any size."""
+    return create_spec(family, width, resolution, classes, channels, small_stem=not pretrained)
+
+
+def grid(
+    classes: int, channels: int, side: int, pretrained: tuple[str, float] | None, limits: Limits = Limits()
+) -> list[Candidate]:
+    """All candidates for images whose shorter side is about `side` px that keep `limits`; costs counted on the modules.
+
+    InputError when none keeps them.
+    """
+    found, costly = [], []
     for family in MODELS:
         widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
         for width in sorted(widths):
@@ -51,8 +62,14 @@ def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] |
             for resolution in FINE if pretrained == (family, width) else RESOLUTIONS:
                 if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
                     continue
-                spec = create_spec(family, width, resolution, classes, channels)
+                known = pretrained == (family, width)
+                if known and resolution < STANDARD_STRIDE:
+                    continue
+                spec = candidate_spec(family, width, resolution, classes, channels, known)
                 costs = count_spec(spec)
+                if limits.exceeded(costs):
+                    costly.append(costs)
+                    continue
                 score, source = estimate_top1(family, width, effective_resolution(resolution, side, spec))
                 found.append(
                     Candidate(
@@ -63,9 +80,11 @@ def grid(classes: int, channels: int, side: int, pretrained: tuple[str, float] |
                         costs.macs,
                         score,
                         source,
-                        pretrained == (family, width),
+                        known,
                     )
                 )
+    if not found:
+        raise limits.nothing_fits(costly)
     return found
 
 

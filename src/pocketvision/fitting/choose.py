@@ -73,8 +73,9 @@ def open_call(runtime: str, path: Path, threads: int) -> Callable[[], object]:
     return lambda: runnable.run(image)
 
 
-def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bool = True) -> Candidate:
-    """The best candidate inside the budget: pretrained weights first, then published accuracy.
+def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bool = True) -> list[Candidate]:
+    """The best candidate inside the budget, and after it the best of other lines: pretrained weights first, then
+    published accuracy.
 
     InputError, with what the fastest one needs, when nothing fits.
     """
@@ -102,7 +103,8 @@ def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bo
                 best.append(found)
         chosen = _settle(best, groups, timer, fits)
     if chosen:
-        return chosen
+        others = [c for c in best if fits(c) and (c.pretrained, c.family) != (chosen.pretrained, chosen.family)]
+        return [chosen, *sorted(others, key=preference, reverse=True)]
     fastest = min(timer.known, key=lambda c: timer.known[c].median_ms)
     needs = timer.known[fastest]
     raise InputError(
@@ -110,6 +112,11 @@ def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bo
         f"fastest candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; "
         f"give {needs.high_ms / HEADROOM * 1.05:.2g}ms or more"
     )
+
+
+def preference(candidate: Candidate) -> tuple[bool, float]:
+    """What is preferred has the larger one."""
+    return candidate.pretrained, candidate.score
 
 
 def _settle(
@@ -122,7 +129,7 @@ def _settle(
     """
     pool = list(best)
     while pool:
-        pool.sort(key=lambda c: (c.pretrained, c.score), reverse=True)
+        pool.sort(key=preference, reverse=True)
         timer.time(pool[:FINALISTS], LONG)
         line = next(line for line in groups if pool[0] in line)
         place = line.index(pool[0])

@@ -32,6 +32,7 @@ HEADROOM = 0.98  # of the budget; if it does not suffice for the file that ships
 LADDER = Look(9, 0.05, 6.0)
 LOOKS, PAUSE = 3, 4.0  # timing runs, seconds between them
 KEPT = (1.0, 0.875, 0.8, 0.7, 0.6)  # shares of the resized image's side that the centre crop keeps
+WORTH = 0.02  # of the validation loss: what a larger picture must gain to be worth its milliseconds
 LOOKED_AT = 1000  # validation images that a size and a crop are judged by
 
 
@@ -117,6 +118,8 @@ def choose_resolution(
     for resolution in {own, *contenders}:
         rows[resolution] |= judged(resolution, round(resolution * zoom))
     best = min(contenders, key=lambda resolution: (rows[resolution]["val_loss"], resolution))
+    if own in contenders and rows[best]["val_loss"] > (1 - WORTH) * rows[own]["val_loss"]:
+        best = own
     return Shipping(best, round(best * zoom), tuple(rows.values()), tuple(crops))
 
 

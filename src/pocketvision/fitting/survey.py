@@ -7,9 +7,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pocketvision.data.dataset import Sample
+from pocketvision.data.decode import blaming
 from pocketvision.errors import InputError
 
 LOOKED_AT = 60
@@ -24,13 +25,16 @@ class Survey:
 
 
 def survey(samples: Sequence[Sample]) -> Survey:
-    """Look at up to 60 images spread over `samples`."""
-    sides, grey = [], True
+    """Look at up to 60 images spread over `samples`; InputError when none of them can be read."""
+    sides, grey, unreadable = [], True, ""
     for sample in samples[:: max(1, len(samples) // LOOKED_AT)]:
         try:
-            with Image.open(io.BytesIO(sample.image.read())) as image:
+            data = sample.image.read()
+            with blaming(sample.image.name), Image.open(io.BytesIO(data)) as image:
                 sides.append(min(image.size))
                 grey = grey and image.mode in ("1", "L", "LA", "I;16")
-        except (UnidentifiedImageError, OSError) as error:
-            raise InputError(f"cannot read image {sample.image.name}: {error}") from None
+        except InputError as error:
+            unreadable = unreadable or str(error)
+    if not sides:
+        raise InputError(unreadable)
     return Survey(int(statistics.median(sides)), 1 if grey else 3)

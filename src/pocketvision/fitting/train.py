@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,22 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.folds import CrossValidation
+from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, create_spec
 from pocketvision.network import Network
 from pocketvision.progress import say
-from pocketvision.runfolder import RunFolder, split_once
+from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import torch as runtime
-from pocketvision.training.loop import train_network
-from pocketvision.training.recipe import Recipe, fine_tune, from_scratch
+from pocketvision.training.device import make_accelerator
+from pocketvision.training.loggers import check_loggers
+from pocketvision.training.loop import Trainer
+from pocketvision.training.plan import More
+from pocketvision.training.recipe import Recipe, fine_tune, from_scratch, parse_settings
 from pocketvision.units import parse_duration
-from pocketvision.weights import read_state, recognise, save
+from pocketvision.weights import open_weights, save
 
 RESULT, MODEL = "result.json", "model.safetensors"
 
@@ -44,18 +48,25 @@ def train(
     lr: float | None = None,
     folds: int | None = None,
     recipe: Recipe | None = None,
+    settings: Mapping[str, str] | None = None,
+    more_time: str | None = None,
+    device: str = "auto",
+    log: Sequence[str] = (),
     out: str | Path | None = None,
     seed: int = 0,
     fresh: bool = False,
+    strict: bool = False,
     download: bool = False,
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
     """Train the network `model` (a name that `list_models` knows) on `data`; returns and writes what came of it.
 
-    `epochs` (or the recipe's) and `time`, whichever ends first. Writes model.safetensors, recipe.json, metrics.csv and
-    result.json into `out`; the same call goes on with an unfinished run there. `download` allows to fetch built-in
-    data. InputError for bad input.
+    `epochs` (or the recipe's) and `time`, whichever ends first. `settings` change fields of the recipe, as text:
+    {"mixup": "0.2"}. `more_time` trains a finished run in `out` for that much longer. Writes model.safetensors,
+    recipe.json, metrics.csv and result.json into `out`; the same call goes on with an unfinished run there. The data is
+    examined first; images that cannot be read are left out, or with `strict` an InputError. So is other bad input.
+    `download` allows to fetch built-in data.
 
     With `folds`, for few images: cross-validation on all of train and val, fold by fold in out/fold-1 and so on, and
     then the network trained on all of them, whose accuracy is that of the folds; `time` is shared by all trainings.
@@ -63,26 +74,29 @@ def train(
     seconds = parse_duration(time, "time") if time else None
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
-    state = read_state(pretrained) if pretrained else None
-    if state:
-        recognise(state, str(pretrained))
-    channels = channels or (3 if state else survey(dataset.splits["train"]).channels)
+    weights = open_weights(pretrained) if pretrained else None
+    channels = channels or (weights.channels if weights else survey(dataset.splits["train"]).channels)
     spec = create_spec(model, width, resolution, len(dataset.classes), channels)
-    changes: dict[str, Any] = {"seed": seed, "epochs": epochs, "lr": lr}
+    check_loggers(log)
+    make_accelerator(device)
+    changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
-        recipe or (fine_tune(channels, len(dataset.splits["train"])) if state else from_scratch(channels)),
+        recipe or (fine_tune(channels, len(dataset.splits["train"])) if weights else from_scratch(channels)),
         **{k: v for k, v in changes.items() if v is not None},
     )
 
     def make() -> Network:
         torch.manual_seed(seed)
-        net = create_model(model, width, resolution, dataset.classes, channels, weights=state)
-        if pretrained:
-            net.provenance["pretrained"] = Path(pretrained).name
+        net = create_model(model, width, resolution, dataset.classes, channels, weights)
         net.task = dataset.task
         return net
 
-    settings: dict[str, Any] = {
+    def train_one(
+        folder: RunFolder, net: Network, data: Dataset, how: Recipe, limit: float | None, more: More | None = None
+    ) -> dict[str, Any]:
+        return _run(folder, Trainer(net, data, how, limit, show, device, tuple(log)), data, more, show, command)
+
+    kept: dict[str, Any] = {
         "data": str(data),
         "spec": spec.to_json(),
         "recipe": recipe.to_json(),
@@ -91,36 +105,40 @@ def train(
     }
     name = f"{dataset.name}-{spec.name}"
     if folds is not None:
-        settings, name = {**settings, "folds": folds}, f"{name}-{folds}folds"
-        train_one = functools.partial(_run, show=show, command=command)
-        crossed = CrossValidation(folds, make, train_one, recipe, seconds, settings, fresh, show, command)
-    with RunFolder(Path(out or Path("runs") / name), settings, RESULT, fresh) as folder:
+        if more_time:
+            raise InputError("--more-time and --folds do not go together: leave one out")
+        kept, name = {**kept, "folds": folds}, f"{name}-{folds}folds"
+    with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh) as folder:
         finished = folder.read(RESULT)
-        if finished is None and folds is not None:
-            return crossed.run(folder, dataset)
-        if finished is None:
-            return _run(folder, make(), split_once(folder, dataset, seed), recipe, seconds, show, command)
+        more = folder.continuation(more_time)
+        if finished is None or more:
+            dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), strict, show)
+            if folds is not None:
+                crossed = CrossValidation(folds, make, train_one, recipe, seconds, kept, fresh, show, command)
+                return crossed.run(folder, dataset)
+            return train_one(folder, make(), split_once(folder, dataset, seed, seen), recipe, seconds, more)
     if show:
-        say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again)")
+        say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
     return finished
 
 
 def _run(
-    folder: RunFolder,
-    net: Network,
-    dataset: Dataset,
-    recipe: Recipe,
-    seconds: float | None,
-    show: bool,
-    command: str | None,
+    folder: RunFolder, trainer: Trainer, dataset: Dataset, more: More | None, show: bool, command: str | None
 ) -> dict[str, Any]:
-    folder.write("recipe.json", recipe.to_json())
-    history = train_network(net, dataset, recipe, seconds, folder.out, show)
+    net, recipe = trainer.net, trainer.recipe
+    main = trainer.accelerator.is_main_process
+    if main:
+        folder.write("recipe.json", recipe.to_json())
+    history = trainer.run(folder.out, more)
+    net.to("cpu")
     split_name = _held_out(dataset.splits)
+    if dataset.splits.get("val"):
+        calibrate_network(net, dataset.splits["val"], show)
     result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
     net.metrics = {**result.to_json(), "split": split_name}
     net.provenance.update(data=dataset.name, command=command, seed=recipe.seed, pocketvision=__version__)
-    save(net, folder.out / MODEL)
+    if main:
+        save(net, folder.out / MODEL)
     report = {
         "model": net.spec.name,
         "file": str(folder.out / MODEL),
@@ -129,7 +147,9 @@ def _run(
         "epochs": len(history.epochs),
         "seconds": history.seconds,
     }
-    folder.write(RESULT, report)  # last: its presence says that the run is finished
+    if main:
+        folder.write(RESULT, report)  # last: its presence says that the run is finished
+        folder.continued()
     return report
 
 

@@ -20,6 +20,8 @@ from pocketvision.spec import Conventions, Rows, Spec, small_input_stem, total_s
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pocketvision.weights import Weights
+
 
 @dataclass(frozen=True)
 class Family:
@@ -83,14 +85,20 @@ def create_spec(
     resolution: int | tuple[int, int] | None = None,
     classes: int = 1000,
     channels: int = 3,
+    small_stem: bool = True,
 ) -> Spec:
-    """The architecture as data. What `name` says (`..._0.75_192`) holds unless width or resolution is given too."""
+    """The architecture as data. What `name` says (`..._0.75_192`) holds unless width or resolution is given too.
+
+    With `small_stem`, images of 64 px and below get the small-input stem.
+    """
     family_name, named_width, named_resolution = parse_name(name)
     family = MODELS[family_name]
     width = width if width is not None else named_width if named_width is not None else 1.0
     resolution = resolution or named_resolution or (224 if resolution is None else resolution)
     _check(name, width, resolution, classes, channels)
-    rows = small_input_stem(family.trunk if width == 1 else family.widen(family.trunk, width), resolution)
+    rows = family.trunk if width == 1 else family.widen(family.trunk, width)
+    if small_stem:
+        rows = small_input_stem(rows, resolution)
     least = total_stride(rows)
     if min(resolution if isinstance(resolution, tuple) else (resolution,)) < least:
         raise InputError(f"resolution {resolution} px is below what {name} can take: at least {least} px")
@@ -115,23 +123,24 @@ def create_model(
     resolution: int | tuple[int, int] | None = None,
     classes: int | Sequence[str] | None = None,
     channels: int = 3,
-    weights: str | Path | dict[str, Any] | None = None,
+    weights: str | Path | dict[str, Any] | Weights | None = None,
 ) -> Network:
     """Build a network: `create_model("mobilenet_v2", width=0.75, resolution=192, classes=10)`.
 
     `classes` is a number or the class names; 1000 by default. `weights` is a file or state dict of another library
-    (torchvision's mobilenet_v2); its classifier is kept when the classes agree in number, else a fresh one is left.
+    (torchvision's mobilenet_v2), a model file of ours, or "auto" to fetch published ones; the classifier is kept when
+    the classes agree, else a fresh one is left but for classes that the weights know by name.
     InputError for an unknown name (with the nearest one), a width or resolution the network cannot take, and for
     weights that do not fit, tensor by tensor.
     """
     number = 1000 if classes is None else classes if isinstance(classes, int) else len(classes)
     net = build(create_spec(name, width, resolution, number, channels))
+    if classes is not None and not isinstance(classes, int):
+        net.classes = tuple(classes)
     if weights is not None:
         from pocketvision.weights import load_weights
 
         load_weights(net, weights)
-    if classes is not None and not isinstance(classes, int):
-        net.classes = tuple(classes)
     return net
 
 

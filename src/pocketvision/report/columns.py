@@ -90,6 +90,7 @@ PREDICT: Columns = (
     ("image",       "image",       _bare),
     ("name",        "class",       _bare),
     ("probability", "probability", text.percent),
+    ("unsure",      "unsure",      _bare),
 )
 
 EXPORT: Columns = (

@@ -8,18 +8,35 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import ChainableUndefined, Environment
-from markupsafe import Markup
+from jinja2 import ChainableUndefined, Environment, FunctionLoader
 
 from . import plots, text, words
-from .svg import PALETTE
+from .closer import closer_look
+from .pictures import Picture
+from .svg import PALETTE, both
 
 FIRST_ROWS = 15  # of a long table; the others unfold
 CONFUSED_PAIRS = 20
+CONTENTS = {  # what the line of links names, of the sections that there are
+    "mistakes": "worst mistakes",
+    "trust": "how far to trust it",
+    "doubtful": "doubtful labels",
+    "doctor": "data findings",
+    "learning": "learning curves",
+    "layers": "where the time goes",
+    "export": "export check",
+    "candidates": "candidates",
+    "machine": "machine",
+    "command": "do it again",
+}
+LIST_ROWS = 50  # of a list of files
 
 
-def render(report: Mapping[str, Any]) -> str:
-    """The whole page as HTML text. Every string of `report` is escaped; nothing outside the page is referred to."""
+def render(report: Mapping[str, Any], pictures: Mapping[str, Picture] | None = None) -> str:
+    """The whole page as HTML text. Every string of `report` is escaped; nothing outside the page is referred to.
+
+    `pictures` are shown where the report names their image.
+    """
     report = clean(report)
     verdict, training = part(report, "verdict"), part(report, "training")
     candidates = sorted_candidates(report.get("candidates") or [])
@@ -27,12 +44,21 @@ def render(report: Mapping[str, Any]) -> str:
     classes, matrix = confusion.get("classes") or [], confusion.get("matrix") or []
     budget_ms = text.number(verdict.get("budget_ms"))
     machine, data = part(report, "machine"), part(report, "data")
-    environment = Environment(autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
+    )
     environment.filters |= {name: unbroken(getattr(text, name)) for name in FILTERS}
     environment.filters |= {"plain": text.plain, "network": unbroken(words.network_name)}
-    template = files(__package__).joinpath("report.html.j2").read_text("utf-8")
-    return environment.from_string(template).render(
+    closer = closer_look(report, pictures or {})
+    there = {"learning", "export", "candidates", "machine"} | {key for key in CONTENTS if closer.get(key)}
+    there |= {"command"} if report.get("command") else set()
+    return environment.get_template("report.html.j2").render(
         report=report,
+        **closer,
         verdict=verdict,
         title=unbroken(words.network_name)(verdict),
         budget=words.budget(verdict),
@@ -46,6 +72,7 @@ def render(report: Mapping[str, Any]) -> str:
         candidates=candidates,
         tally=tally(candidates),
         first_rows=FIRST_ROWS,
+        list_rows=LIST_ROWS,
         curves=both(partial(plots.learning_curves, training.get("epochs") or [])),
         training=training,
         confusion=both(partial(plots.confusion_matrix, classes, matrix)),
@@ -53,8 +80,9 @@ def render(report: Mapping[str, Any]) -> str:
         classes=classes,
         data=data,
         counts=class_counts(data),
-        machine={key: value for key, value in machine.items() if key != "versions"},
+        machine=readable_machine(machine),
         versions=part(machine, "versions"),
+        contents=[(key, name) for key, name in CONTENTS.items() if key in there],
         created=readable_date(report.get("created")),
         palette=PALETTE,
     )
@@ -95,11 +123,6 @@ def part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """A section of the report; an absent one is empty."""
     section = report.get(key)
     return section if isinstance(section, Mapping) else {}
-
-
-def both(plot: Callable[..., str]) -> dict[str, Markup]:
-    """A plot for wide and for narrow pages."""
-    return {"wide": Markup(plot()), "narrow": Markup(plot(narrow=True))}
 
 
 def budget_bar(verdict: Mapping[str, Any]) -> dict[str, float] | None:
@@ -162,6 +185,13 @@ def class_counts(data: Mapping[str, Any]) -> dict[str, Any]:
         "all": sum(sums),
         "largest": max(sums, default=0) or 1,
     }
+
+
+def readable_machine(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the machine but for the versions, its memory and load as people read them."""
+    ways: dict[str, Callable[[Any], Any]] = {"memory": text.size, "load": lambda load: [f"{x:.2f}" for x in load or []]}
+    shown = {key: value for key, value in machine.items() if key not in ("versions", "time") and value is not None}
+    return {key: ways[key](value) if key in ways else value for key, value in shown.items()}
 
 
 def readable_date(created: object) -> str:

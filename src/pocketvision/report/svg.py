@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -107,6 +108,11 @@ def panel(drawn: Figure, left: float, top: float, right: float, bottom: float) -
     return drawn.add_axes(
         (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
     )
+
+
+def both(plot: Callable[..., str]) -> dict[str, Markup]:
+    """A plot for wide and for narrow pages."""
+    return {"wide": Markup(plot()), "narrow": Markup(plot(narrow=True))}
 
 
 def corner(axes: Axes, text: str, above: float = 8) -> None:

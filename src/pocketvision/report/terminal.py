@@ -69,6 +69,8 @@ def verdict_panel(report: Mapping[str, Any], console: Console, folder: str | Pat
         ("size", _figure(text.size(verdict.get("size_bytes")), *size)),
         ("export", Text.assemble((f"{_SIGNS[export.state]} ", _STYLES[export.state]), export.text)),
     ]
+    if unsure := words.rejection(report.get("calibration") or {}):
+        rows.append(("unsure", Text(unsure)))
     if reason := verdict.get("reason"):
         rows.append(("why", Text(str(reason))))
     rows += [("note" if i == 0 else "", Text(str(note), "dim")) for i, note in enumerate(report.get("notes") or [])]

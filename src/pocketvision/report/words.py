@@ -96,3 +96,59 @@ def pretrained(value: object) -> str:
     if not value:
         return "trained from scratch"
     return "started from pretrained weights" if value is True else f"started from {plain(value)}"
+
+
+def rejection(calibration: Mapping[str, Any]) -> str:
+    """What the threshold does: how many images it sets aside, and how many of the others are right; "" without one."""
+    threshold, images = number(calibration.get("threshold")), number(calibration.get("images"))
+    kept = calibration.get("kept")
+    if threshold is None or not images or not isinstance(kept, Mapping):
+        return ""
+    left, right, top1 = (number(value) for value in (kept.get("images"), kept.get("right"), calibration.get("top1")))
+    if left is None or right is None:
+        return ""
+    said = (
+        f'Below {percent(threshold)} it says "unsure": that sets {whole(images - left)} of {whole(images)} images '
+        f"aside ({percent((images - left) / images)})"
+    )
+    if not left:
+        return f"{said}, which is all of them."
+    than = "" if top1 is None else f" instead of {percent(top1)}"
+    return f"{said}, and of the others {percent(right / left)} are right{than}."
+
+
+def sure(calibration: Mapping[str, Any]) -> str:
+    """`, and 95.8 % of the 119 that it is sure of`; "" without a threshold."""
+    kept = calibration.get("kept")
+    if not isinstance(kept, Mapping) or not (left := number(kept.get("images"))):
+        return ""
+    return f", and {percent((number(kept.get('right')) or 0) / left)} of the {whole(left)} that it is sure of"
+
+
+def temper(calibration: Mapping[str, Any]) -> str:
+    """What the temperature changed, in words: was the network too sure or too modest, and what became better."""
+    temperature = number(calibration.get("temperature"))
+    sides = [side if isinstance(side := calibration.get(name), Mapping) else {} for name in ("before", "after")]
+    (ece_before, ece), (nll_before, nll) = ([number(side.get(key)) for side in sides] for key in ("ece", "nll"))
+    if temperature is None or ece is None or nll is None:
+        return ""
+    if temperature == 1 or ece_before is None or nll_before is None:
+        return (
+            f"Its probabilities are as training left them: they are {percent(ece)} off the share of right answers "
+            f"(expected calibration error), with a cross-entropy of {nll:.3f}."
+        )
+    was = "modest" if temperature < 1 else "sure"
+    return (
+        f"After training it was too {was}. A temperature of {temperature:.2f} in the softmax mends that and changes no "
+        f"answer: the expected calibration error went from {percent(ece_before)} to {percent(ece)}, the cross-entropy "
+        f"from {nll_before:.3f} to {nll:.3f}."
+    )
+
+
+def no_rejection(calibration: Mapping[str, Any]) -> str:
+    """Why there is no threshold."""
+    return (
+        "No answer is called unsure: there was no mistake to avoid."
+        if calibration.get("top1") == 1
+        else "No answer is called unsure: no probability was found below which mistakes gather."
+    )

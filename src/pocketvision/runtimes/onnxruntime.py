@@ -1,9 +1,10 @@
 """ONNX Runtime: one self-contained .onnx file that knows its classes and preprocessing and runs without PyTorch.
 
 The file's metadata has one key, "pocketvision": a JSON object with `format_version`, `task`, `classes`,
-`preprocessing`, `name`, `params`, `macs` and `sha256`, the hash of the file with 64 zeros in the hash's own place.
-A file whose hash no longer fits is refused: what was verified after the export is not what would run. Whoever edits
-such a file on purpose (a quantiser, a simplifier) takes `sha256` out of the object.
+`preprocessing`, `calibration` (absent: never calibrated), `name`, `params`, `macs` and `sha256`, the hash of the file
+with 64 zeros in the hash's own place. A file whose hash no longer fits is refused: what was verified after the export
+is not what would run. Whoever edits such a file on purpose (a quantiser, a simplifier) takes `sha256` out of the
+object.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
+from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import TASKS, Task
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
@@ -85,6 +87,7 @@ def convert(net: Network, path: str | Path, macs: int | None = None) -> Path:
             "name": net.spec.name,
             "classes": list(net.classes),
             "preprocessing": net.preprocessing.to_json(),
+            "calibration": net.calibration.to_json(),  # the temperature is in the graph already
             "params": sum(parameter.numel() for parameter in net.parameters()),
             "macs": macs,
             "sha256": NO_HASH,
@@ -105,6 +108,7 @@ class OnnxRunnable:
     threads: int
     info: dict[str, Any]
     path: Path
+    threshold: float | None = None
     runtime: str = "onnxruntime"
     version: str = onnxruntime.__version__
 
@@ -176,11 +180,12 @@ def _runnable(path: Path, data: bytes, session: onnxruntime.InferenceSession, th
             raise InputError(f"{path} was altered after its export: export or copy it again")
         classes = tuple(str(name) for name in info["classes"])
         preprocessing = Preprocessing.from_json(info["preprocessing"])
+        threshold = Calibration.from_json(info.get("calibration")).threshold
     except InputError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the metadata of {path} is damaged ({error!r}): export or copy it again") from error
-    return OnnxRunnable(session, classes, preprocessing, threads, info, path)
+    return OnnxRunnable(session, classes, preprocessing, threads, info, path, threshold)
 
 
 def _sealed(data: bytes) -> bytes:

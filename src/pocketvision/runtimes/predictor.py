@@ -30,7 +30,7 @@ def predict(runnable: Runnable, images: AnyImage | Iterable[AnyImage], batch: in
     for chunk in batches(_each(images), batch):
         pixels = np.stack([prepare(image, runnable.preprocessing) for image in chunk])
         for image, probabilities in zip(chunk, runnable.run(pixels), strict=True):
-            results.append(Result(probabilities, runnable.classes, _name(image), runnable.task))
+            results.append(Result(probabilities, runnable.classes, _name(image), runnable.threshold, runnable.task))
     return results
 
 

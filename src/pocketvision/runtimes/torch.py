@@ -25,6 +25,7 @@ class Shipped(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    sharpness: Tensor
 
     def __init__(self, net: Network) -> None:
         super().__init__()
@@ -35,12 +36,14 @@ class Shipped(nn.Module):
         std = torch.tensor(net.preprocessing.std, dtype=torch.float64, device=device) * 255
         self.register_buffer("mean", mean.float().view(1, -1, 1, 1))
         self.register_buffer("scale", (1 / std).float().view(1, -1, 1, 1))
+        self.register_buffer("sharpness", torch.tensor(1 / net.calibration.temperature, device=device))
 
     def forward(self, images: Tensor) -> Tensor:
         # Pixels lie as N x H x W x C, which is PyTorch's channels_last: the permutation costs nothing.
         x = images.permute(0, 3, 1, 2).float()
         logits: Tensor = self.net((x - self.mean) * self.scale)
-        return logits.float().sigmoid() if self.net.task == "multilabel" else logits.float().softmax(dim=1)
+        sharpened = logits.float() * self.sharpness
+        return sharpened.sigmoid() if self.net.task == "multilabel" else sharpened.softmax(dim=1)
 
 
 @contextmanager
@@ -80,6 +83,7 @@ class TorchRunnable:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     threads: int
+    threshold: float | None = None
     task: Task = "classify"
     runtime: str = "torch"
     version: str = str(torch.__version__)
@@ -102,4 +106,5 @@ def load(net: Network, threads: int = 0) -> TorchRunnable:
         torch.set_num_threads(threads)
     # A copy, because channels_last changes how weights lie in memory, which neither training nor saving expects.
     shipped = copy.deepcopy(Shipped(net)).eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return TorchRunnable(shipped, net.classes, net.preprocessing, torch.get_num_threads(), net.task)
+    threads = torch.get_num_threads()
+    return TorchRunnable(shipped, net.classes, net.preprocessing, threads, net.calibration.threshold, net.task)

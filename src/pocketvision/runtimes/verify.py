@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pocketvision.data.image import prepare
+from pocketvision.data.image import Pixels, Preprocessing, prepare
+from pocketvision.data.reading import Skipped, read_each
 from pocketvision.errors import InputError
 from pocketvision.runtimes import Runnable
 from pocketvision.runtimes.predictor import AnyImage
@@ -18,7 +19,7 @@ from pocketvision.runtimes.predictor import AnyImage
 class ExportCheck:
     """How far two runtimes agree on the same image files."""
 
-    images: int
+    images: int  # compared
     top1_agreement: float  # fraction of images with the same most probable class; in "multilabel", the same labels
     max_abs_error: float  # largest difference of any probability
     runtime: str  # of the candidate
@@ -39,7 +40,8 @@ def compare(
 ) -> ExportCheck:
     """Run both on every image, each decoding the files by itself with the preprocessing that it carries.
 
-    `progress(done, total)` is called after each batch. InputError when there are no images or the classes differ.
+    `progress(done, total)` is called after each batch. Images that cannot be read are left out and named. InputError
+    when there are none (left), and when the classes differ.
     """
     if not len(images):
         raise InputError(
@@ -50,13 +52,18 @@ def compare(
             f"{candidate.runtime} and {reference.runtime} cannot be compared: their class names or their order differ, "
             "or their tasks"
         )
-    agreed, correct, error = 0, 0, 0.0
+    compared, agreed, correct, error = 0, 0, 0, 0.0
+    skipped = Skipped()
     for start in range(0, len(images), batch):
         chunk = images[start : start + batch]
-        expected, found = (
-            runnable.run(np.stack([prepare(image, runnable.preprocessing) for image in chunk]))
-            for runnable in (reference, candidate)
-        )
+        pictures = _read_twice(chunk, reference.preprocessing, candidate.preprocessing, skipped)
+        if progress is not None:
+            progress(start + len(chunk), len(images))
+        if not pictures:
+            continue
+        expected = reference.run(np.stack([picture for picture, _ in pictures.values()]))
+        found = candidate.run(np.stack([picture for _, picture in pictures.values()]))
+        compared += len(pictures)
         answers = found.argmax(axis=1)
         if candidate.task == "multilabel":
             agreed += int(((found >= 0.5) == (expected >= 0.5)).all(axis=1).sum())
@@ -65,8 +72,14 @@ def compare(
         # A NaN must not vanish in a maximum: it is the largest error there is.
         error = max(error, float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()))
         if labels is not None:
-            correct += int((answers == np.asarray(labels[start : start + batch])).sum())
-        if progress is not None:
-            progress(start + len(chunk), len(images))
-    top1 = correct / len(images) if labels is not None else None
-    return ExportCheck(len(images), agreed / len(images), error, candidate.runtime, top1)
+            correct += int((answers == np.array([labels[start + index] for index in pictures])).sum())
+    skipped.say(len(images))
+    top1 = correct / compared if labels is not None else None
+    return ExportCheck(compared, agreed / compared, error, candidate.runtime, top1)
+
+
+def _read_twice(
+    images: Sequence[AnyImage], one: Preprocessing, other: Preprocessing, skipped: Skipped
+) -> dict[int, tuple[Pixels, Pixels]]:
+    """index -> its pixels by both preprocessings, each from the file on; what either cannot read is left out."""
+    return read_each(images, lambda image: (prepare(image, one), prepare(image, other)), skipped)

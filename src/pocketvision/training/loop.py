@@ -3,286 +3,218 @@
 from __future__ import annotations
 
 import copy
-import csv
-import io
-import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 
-from pocketvision.data.augment import augmentation
 from pocketvision.data.dataset import Dataset
-from pocketvision.data.loader import EpochShuffle, Images, batches, epoch_seed
+from pocketvision.data.loader import EpochSampler, Images, batches, mixed
 from pocketvision.errors import InputError
-from pocketvision.files import write_atomic
 from pocketvision.network import Network
 from pocketvision.progress import Steps, duration, say
+from pocketvision.training.average import averaged
+from pocketvision.training.balance import class_weights
+from pocketvision.training.device import make_accelerator
+from pocketvision.training.history import History
+from pocketvision.training.loggers import start_loggers
 from pocketvision.training.losses import objective
 from pocketvision.training.memory import keep_freed_memory
+from pocketvision.training.mixing import mixing
+from pocketvision.training.modes import quicken_statistics, set_training
+from pocketvision.training.optimizer import make_optimizer, set_rates
+from pocketvision.training.plan import More, Plan, plan, replan, side
 from pocketvision.training.recipe import Recipe
-from pocketvision.training.schedule import rate
+from pocketvision.training.speed import Speeds, measure
 from pocketvision.training.state import load_state, read_notes, save_state
 
 STATE_FILE = "state/training.safetensors"
-METRICS_FILE = "metrics.csv"
-COLUMNS = ("epoch", "train_loss", "val_loss", "val_top1", "lr", "images_per_second", "seconds")
-VALIDATION_SHARE = 0.12  # of the training time: validate every epoch only when that costs less
-
-
-@dataclass
-class History:
-    """What happened: one dictionary with COLUMNS for each epoch, and what the time went into."""
-
-    recipe: Recipe
-    epochs: list[dict[str, float | None]] = field(default_factory=list)
-    seconds: float = 0.0
-    images_per_second: float = 0.0  # measured before the first epoch
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "recipe": self.recipe.to_json(),
-            "epochs": self.epochs,
-            "seconds": self.seconds,
-            "images_per_second": self.images_per_second,
-        }
 
 
 class Trainer:
     """Trains `net` in place on `dataset`'s train split; `run(out)` goes on where an earlier run in `out` stopped."""
 
     def __init__(
-        self, net: Network, dataset: Dataset, recipe: Recipe, seconds: float | None = None, show: bool = True
+        self,
+        net: Network,
+        dataset: Dataset,
+        recipe: Recipe,
+        seconds: float | None = None,
+        show: bool = True,
+        device: str = "auto",
+        loggers: tuple[str, ...] = (),
+        label: str = "training",
     ) -> None:
-        self.dataset, self.recipe, self.limit, self.show = dataset, recipe, seconds, show
         keep_freed_memory()
-        self.accelerator = Accelerator()
+        self.recipe, self.limit, self.loggers, self.label = recipe, seconds, loggers, label
+        self.accelerator: Accelerator = make_accelerator(device)
+        self.show = show and self.accelerator.is_main_process
         self.net = net.to(self.accelerator.device).to(memory_format=torch.channels_last)
         p = net.preprocessing
-        augment = augmentation(p, recipe.crop, recipe.flip, recipe.color)
         self.objective = objective(dataset)
-        images = Images(self.objective.samples("train"), p, augment, "reading training images", show)
-        self.sampler = EpochShuffle(len(images), recipe.seed)
+        images = Images(
+            self.objective.samples("train"), p, recipe.augmentation, recipe.seed, "reading training images", self.show
+        )
+        if recipe.balance and dataset.task != "classify":
+            raise InputError("balance in the recipe is for images with one class each: leave it out for several labels")
+        weights = class_weights(images.samples, len(dataset.classes)) if recipe.balance else None
+        self.sampler = EpochSampler(len(images), recipe.seed, p.resolution, weights)
         self.train_batches = batches(images, min(recipe.batch, len(images)), self.sampler)
-        val = Images(self.objective.samples("val"), p, None, "reading validation images", show)
+        val = Images(self.objective.samples("val"), p, None, recipe.seed, "reading validation images", self.show)
         self.val_batches = batches(val, max(64, recipe.batch))
         self.mean = torch.tensor(p.mean).view(1, -1, 1, 1).to(self.accelerator.device) * 255
         self.scale = 1 / (torch.tensor(p.std).view(1, -1, 1, 1).to(self.accelerator.device) * 255)
+        self.mix = mixing(recipe, len(dataset.classes))
 
-    def run(self, out: Path | None = None) -> History:
-        """Train to the end of the recipe, or of the time; leaves the averaged weights in the network."""
+    def run(self, out: Path | None = None, more: More | None = None) -> History:
+        """Train to the end of the recipe, or of the time; leaves the averaged weights in the network.
+
+        `more` continues a finished run, with a new warm-up and cosine at half the rates.
+        """
         state = out / STATE_FILE if out else None
         optimizer = make_optimizer(self.net, self.recipe)
-        history = History(self.recipe)
-        first, total = 0, self.recipe.epochs
-        if state and state.exists():
-            notes = read_notes(state)
-            if notes["recipe"] != self.recipe.to_json() or notes["spec"] != self.net.spec.to_json():
-                raise InputError(f"{state} belongs to another recipe or network: choose another --out folder")
-            history = History(self.recipe, notes["epochs"], notes["seconds"], notes["images_per_second"])
-            first, total = len(history.epochs), notes["total"]
-            say(f"going on after epoch {first} of {total}")
-        validate_every = 1
-        if not history.epochs:
-            speed, validation = self.measure_speed()
-            history.images_per_second = speed
-            epoch_seconds = len(self.sampler) / speed
-            validate_every = max(1, math.ceil(validation / (VALIDATION_SHARE * epoch_seconds)))
-            if self.limit:
-                each = epoch_seconds + validation / validate_every
-                total = max(1, min(total, int(0.95 * self.limit / each)))
-            if self.show:
-                expected = total * epoch_seconds + total / validate_every * validation
-                say(f"{speed:.0f} images/s in training: {total} epochs, about {duration(expected)}")
-        else:
-            validate_every = notes["validate_every"]
-        steps = total * len(self.train_batches)
+        history, planned, begun = self._begin(state, more)
+        steps = (planned.total - planned.first) * len(self.train_batches)
         quicken_statistics(self.net, steps)
         average = averaged(self.net, self.recipe.average * steps)
-        if history.epochs and state:
-            load_state(state, {"model": self.net, "average": average}, optimizer)
+        best = copy.deepcopy(average) if self.recipe.patience else None
+        modules = {"model": self.net, "average": average, **({"best": best} if best else {})}
+        if begun and state:
+            load_state(state, modules, optimizer)
         model, optimizer, loader = self.accelerator.prepare(self.net, optimizer, self.train_batches)
-        with Steps("training", total, self.show) as progress:
-            progress.resume_at(first)
-            epoch = first
-            while epoch < total:
+        start_loggers(self.accelerator, self.loggers, out, self.recipe)
+        with Steps(self.label, planned.total, self.show) as progress:
+            progress.resume_at(len(history.epochs))
+            while len(history.epochs) < planned.total and not history.stopped_early:
+                epoch = len(history.epochs)
                 began = time.monotonic()
-                row = self._epoch(epoch, total, model, average, optimizer, loader, progress)
+                row = self._epoch(epoch, planned, model, average, optimizer, loader, progress)
                 trained = time.monotonic() - began
-                if (epoch + 1) % validate_every == 0 or epoch + 1 == total:
-                    row["val_loss"], row[f"val_{self.objective.metric}"] = self._validate(average.module)
+                if planned.validates(epoch):
+                    row["val_loss"], row[f"val_{self.objective.metric}"] = self.validate(average.module)
                 row["seconds"] = time.monotonic() - began
                 row["images_per_second"] = len(self.sampler) / trained
                 history.epochs.append(row)
                 history.seconds += row["seconds"]
-                epoch += 1
-                total = self._replan(history, total)
-                if out and state:
-                    notes = {**history.to_json(), "total": total, "validate_every": validate_every}
-                    notes["spec"] = self.net.spec.to_json()
-                    save_state(state, {"model": self.net, "average": average}, optimizer, notes)
-                    write_metrics(out / METRICS_FILE, history)
-                progress.done(epoch, _note(history), total)
-        self.net.load_state_dict(average.module.state_dict())
+                if best is not None and history.best_epoch == epoch + 1:
+                    best.load_state_dict(average.state_dict())
+                history.stopped_early = self._loses_patience(history)
+                planned = self._together(replan(planned, self.recipe, history.seconds, self.limit, epoch + 1))
+                if out and state and self.accelerator.is_main_process:
+                    notes = {**history.to_json(), "plan": planned.to_json(), "spec": self.net.spec.to_json()}
+                    save_state(state, modules, optimizer, notes)
+                    history.write(out)
+                self.accelerator.log({key: value for key, value in row.items() if value is not None}, step=epoch + 1)
+                progress.done(epoch + 1, history.note(), planned.total)
+        self.accelerator.end_training()
+        kept = best if best is not None and history.best_epoch else average
+        self.net.load_state_dict(kept.module.state_dict())
         self.net.eval()
         return history
+
+    def _begin(self, state: Path | None, more: More | None) -> tuple[History, Plan, bool]:
+        """History and plan, new or from the state of an earlier run; and whether there is such a state."""
+        if state is None or not state.exists():
+            found = measure(self)
+            history = History(self.recipe, images_per_second=found.images, data_per_second=found.data)
+            return history, self._plan(found, self.limit, 0, 0.0), False
+        notes = read_notes(state)
+        if notes["recipe"] != self.recipe.to_json() or notes["spec"] != self.net.spec.to_json():
+            raise InputError(f"{state} belongs to another recipe or network: choose another --out folder")
+        history, planned = History.from_notes(self.recipe, notes), Plan(**notes["plan"])
+        epochs = len(history.epochs)
+        self.limit = more.seconds if more else self.limit
+        if more and more.after_epoch == epochs:
+            history.stopped_early = False
+            planned = self._plan(measure(self), more.seconds, epochs, history.seconds)
+        elif self.show and epochs < planned.total:
+            say(f"going on after epoch {epochs} of {planned.total}")
+        return history, planned, True
+
+    def _plan(self, found: Speeds, seconds: float | None, first: int, begun: float) -> Plan:
+        planned = plan(self.recipe, len(self.sampler) / found.images, found.validation_seconds, seconds, first, begun)
+        if self.show:
+            say(
+                f"{found.images:.0f} images/s in training ({found.data:.0f} images/s of data): "
+                f"{planned.total - first} epochs, about {duration(planned.seconds(self.recipe))}"
+            )
+        return self._together(planned)
 
     def _epoch(
         self,
         epoch: int,
-        total: int,
+        planned: Plan,
         model: nn.Module,
         average: AveragedModel,
         optimizer: Any,
-        loader: DataLoader[tuple[Tensor, int]],
+        loader: Any,
         progress: Steps,
     ) -> dict[str, Any]:
-        torch.manual_seed(epoch_seed(self.recipe.seed, epoch))
         self.sampler.epoch = epoch
-        set_training(model, self.recipe.frozen_bn)
-        loss_sum, seen = 0.0, 0
+        self.sampler.side = side(self.recipe, self.net.preprocessing.resolution, planned.progress(epoch))
+        set_training(self.net, self.recipe)
+        loss_sum, seen, steps = 0.0, 0, len(loader)
         for i, (images, labels) in enumerate(loader):
-            factor = rate((epoch + (i + 1) / len(loader)) / total, self.recipe.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * factor
-            loss = self._step(model, optimizer, images, labels)
+            # At each step, not each epoch: loaders draw from the same generator when they start, and a resumed run
+            # starts them at another time.
+            torch.manual_seed(mixed(self.recipe.seed, epoch, i, self.accelerator.process_index))
+            done = epoch + (i + 1) / steps
+            set_rates(optimizer, planned.progress(done), self.recipe, 0.5 if planned.first else 1.0)
+            loss = self.step(model, optimizer, images, labels)
             average.update_parameters(self.net)
             loss_sum += loss * len(labels)
             seen += len(labels)
-            progress.done(epoch + (i + 1) / len(loader), f"epoch {epoch + 1} loss {loss_sum / seen:.3f}", total)
+            progress.done(done, f"epoch {epoch + 1} loss {loss_sum / seen:.3f}", planned.total)
         return {
             "epoch": epoch + 1,
             "train_loss": loss_sum / seen,
             "val_loss": None,
             f"val_{self.objective.metric}": None,
-            "lr": self.recipe.lr * factor,
+            "lr": max(group["lr"] for group in optimizer.param_groups),
+            "resolution": self.sampler.side[0],
         }
 
-    def _step(self, model: nn.Module, optimizer: Any, images: Tensor, labels: Tensor) -> float:
+    def step(self, model: nn.Module, optimizer: Any, images: Tensor, labels: Tensor) -> float:
+        """One step of the optimiser on uint8 N x C x H x W `images`; the loss."""
         optimizer.zero_grad()
-        targets = self.objective.targets(labels.to(self.accelerator.device))
-        loss = self.objective.loss(model(self._normalise(images)), targets, self.recipe.label_smoothing)
+        x, targets = self.normalise(images), self.objective.targets(labels.to(self.accelerator.device))
+        if self.mix:
+            x, targets = self.mix(x, targets)
+            x = x.contiguous(memory_format=torch.channels_last)
+        with self.accelerator.autocast():
+            logits = model(x)
+        loss = self.objective.loss(logits.float(), targets, self.recipe.label_smoothing)
         self.accelerator.backward(loss)
         optimizer.step()
         return loss.item()
 
-    def _normalise(self, images: Tensor) -> Tensor:
+    def normalise(self, images: Tensor) -> Tensor:
         x = (images.to(self.accelerator.device).float() - self.mean) * self.scale
         return x.contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def _validate(self, net: nn.Module) -> tuple[float | None, float | None]:
+    def validate(self, net: nn.Module) -> tuple[float | None, float | None]:
+        """(mean loss, score by the task's metric) of `net` on the validation split; (None, None) when there is none."""
         net.eval()
-        found = [(net(self._normalise(images)), labels) for images, labels in self.val_batches]
+        found = [(net(self.normalise(images)), labels) for images, labels in self.val_batches]
         if not found:
             return None, None
         logits = torch.cat([answers for answers, _ in found])
         targets = self.objective.targets(torch.cat([labels for _, labels in found]).to(logits.device))
         return self.objective.loss(logits, targets).item(), self.objective.score(logits, targets)
 
-    def measure_speed(self, seconds: float = 4.0) -> tuple[float, float]:
-        """(training images per second, seconds of one validation), measured on a copy: the network stays untouched."""
-        net = copy.deepcopy(self.net)
-        optimizer = make_optimizer(net, self.recipe)
-        set_training(net, self.recipe.frozen_bn)
-        images, size = self.train_batches.dataset, self.train_batches.batch_size or 1
+    def _loses_patience(self, history: History) -> bool:
+        best = history.best_epoch
+        return bool(self.recipe.patience and best and len(history.epochs) - best >= self.recipe.patience)
 
-        def step() -> None:
-            pairs = [images[i % len(self.sampler)] for i in range(size)]
-            batch = torch.stack([image for image, _ in pairs])
-            self._step(net, optimizer, batch, torch.tensor([label for _, label in pairs]))
-
-        step()  # the first one allocates
-        began, done = time.monotonic(), 0
-        while not done or (time.monotonic() - began < seconds and done < 20 * size):
-            step()
-            done += size
-        speed = done / (time.monotonic() - began)
-        began = time.monotonic()
-        self._validate(net)
-        return speed, time.monotonic() - began
-
-    def _replan(self, history: History, total: int) -> int:
-        """Fewer epochs when the machine turns out slower than measured; the cosine then ends earlier."""
-        epoch = len(history.epochs)
-        if not self.limit or epoch >= total:
-            return total
-        each = history.seconds / epoch
-        affordable = epoch + int((self.limit - history.seconds) / each)
-        return max(epoch, min(total, affordable))
-
-
-def make_optimizer(net: Network, recipe: Recipe) -> Optimizer:
-    """AdamW or SGD; no decay on BatchNorm and biases, the trunk at its own rate."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in net.named_parameters():
-        lr = recipe.lr * (1.0 if name.startswith("head.classifier") else recipe.trunk_lr)
-        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((lr, decay), []).append(parameter)
-    options = [
-        {"params": params, "lr": lr, "peak_lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()
-    ]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(options, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(options)
-
-
-def set_training(net: nn.Module, frozen_bn: bool) -> None:
-    """Training mode; with `frozen_bn`, BatchNorm keeps using its stored statistics."""
-    net.train()
-    if frozen_bn:
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-
-
-def quicken_statistics(net: nn.Module, steps: int) -> None:
-    """BatchNorm must forget what it started from within a fraction of the run, also in a short one.
-
-    MobileNetV3's momentum of 0.01 was made for 500,000 steps: after 200 its statistics would still be a mixture.
-    """
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.momentum is not None:
-            module.momentum = max(module.momentum, min(0.1, 20 / steps))
-
-
-def averaged(net: Network, horizon: float) -> AveragedModel:
-    """Exponential average of weights and statistics over about `horizon` steps, shorter while it has seen few."""
-    decay = 1 - 1 / max(1.0, horizon)
-
-    def average(old: Sequence[Tensor], new: Sequence[Tensor], seen: Tensor | int) -> None:
-        keep = min(decay, (1 + float(seen)) / (10 + float(seen)))
-        for a, b in zip(old, new, strict=True):
-            if a.is_floating_point():
-                a.lerp_(b, 1 - keep)
-            else:
-                a.copy_(b)
-
-    return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
-
-
-def write_metrics(path: Path, history: History) -> None:
-    """The whole history as CSV, rewritten after each epoch so that it never holds half a line."""
-    text = io.StringIO()
-    own = history.epochs[0] if history.epochs else {}
-    writer = csv.DictWriter(text, ["val_map" if name not in own and "val_map" in own else name for name in COLUMNS])
-    writer.writeheader()
-    writer.writerows(history.epochs)
-    write_atomic(path, text.getvalue())
-
-
-def _note(history: History) -> str:
-    last = history.epochs[-1]
-    score = last.get("val_top1", last.get("val_map"))
-    return f"epoch {last['epoch']} loss {last['train_loss']:.3f}" + ("" if score is None else f", val {score:.1%}")
+    def _together(self, planned: Plan) -> Plan:
+        """The first process's plan, in all of them: clocks differ."""
+        return broadcast_object_list([planned])[0] if self.accelerator.num_processes > 1 else planned
 
 
 def train_network(
@@ -292,6 +224,9 @@ def train_network(
     seconds: float | None = None,
     out: Path | None = None,
     show: bool = True,
+    more: More | None = None,
+    device: str = "auto",
+    loggers: tuple[str, ...] = (),
 ) -> History:
     """Train `net` in place; `seconds` bounds the time, `out` is where state and metrics go (and are resumed from)."""
-    return Trainer(net, dataset, recipe, seconds, show).run(out)
+    return Trainer(net, dataset, recipe, seconds, show, device, loggers).run(out, more)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from pocketvision.data.augment import Augmentation, Policy
 from pocketvision.errors import InputError
 
 
@@ -12,9 +15,15 @@ from pocketvision.errors import InputError
 class Recipe:
     """How to train. Rates are peaks: they warm up linearly, then fall along a cosine to zero.
 
-    `trunk_lr` multiplies `lr` for everything but the classifier. `frozen_bn` keeps BatchNorm at its pretrained
-    statistics. `average` is the share of the run over which weights are averaged (exponentially); the average is
-    what is evaluated and kept. `crop` bounds the area of the random crops.
+    `trunk_lr` multiplies `lr` for everything but the classifier, `layer_decay` once more for each row further from it.
+    `head_warmup` is the share of the run in which the classifier alone learns, `freeze` the number of rows, from the
+    input on, that never do. `frozen_bn` keeps BatchNorm at its pretrained statistics. `average` is the share of the run
+    over which weights are averaged (exponentially); the average is what is evaluated and kept.
+
+    `crop` bounds the area of the random crops; `policy` and `erase` as in `data.augment`; `mixup` and `cutmix` are the
+    alphas of their Beta distributions (0: off). `progressive` is the share of the resolution to begin with; it grows to
+    all of it over the first two thirds of the run. `patience` epochs without a lower validation loss end the run, which
+    then keeps the best (0: off). `balance` draws each class as often as any other.
     """
 
     epochs: int = 60
@@ -22,6 +31,9 @@ class Recipe:
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 2e-3
     trunk_lr: float = 1.0
+    layer_decay: float = 1.0
+    head_warmup: float = 0.0
+    freeze: int = 0
     weight_decay: float = 0.05
     warmup: float = 0.1
     label_smoothing: float = 0.1
@@ -30,6 +42,13 @@ class Recipe:
     crop: tuple[float, float] = (0.5, 1.0)
     flip: bool = True
     color: float = 0.2
+    policy: Policy = "basic"
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    progressive: float = 1.0
+    patience: int = 0
+    balance: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -40,27 +59,85 @@ class Recipe:
             raise InputError(f"learning rate {self.lr:g} in the recipe: give a positive number, such as 0.002")
         if self.optimizer not in ("adamw", "sgd"):
             raise InputError(f"optimizer {self.optimizer!r} in the recipe: adamw or sgd")
+        if self.policy not in ("basic", "trivial", "rand"):
+            raise InputError(f"policy {self.policy!r} in the recipe: basic, trivial or rand")
+        for name in ("head_warmup", "erase", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name):g} in the recipe: give a share from 0 to below 1")
+        if not 0.2 <= self.progressive <= 1:
+            raise InputError(f"progressive {self.progressive:g} in the recipe: give a share from 0.2 to 1")
+        if min(self.mixup, self.cutmix, self.patience, self.freeze) < 0:
+            raise InputError("mixup, cutmix, patience and freeze in the recipe: give 0 or more")
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(self.crop, self.flip, self.color, self.policy, self.erase)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "crop": list(self.crop)}
 
 
-def from_scratch(channels: int = 3) -> Recipe:
-    """AdamW at a high rate. Grey pictures are mostly signs, where a mirrored one means something else."""
-    if channels == 1:
-        return Recipe(epochs=45, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
-    return Recipe(epochs=100)
-
-
 FEW = 2000  # images; below, BatchNorm keeps its pretrained statistics (a judgement)
 
 
-def fine_tune(channels: int = 3, images: int = FEW) -> Recipe:
-    """Pretrained weights: the classifier learns fast, the trunk the more gently the fewer `images` there are.
+def from_scratch(channels: int = 3, images: int = FEW) -> Recipe:
+    """AdamW at a high rate. Grey pictures are mostly signs, where a mirrored one means something else."""
+    return next(iter(from_scratch_recipes(channels, images).values()))
 
-    The recipe for few is the one of experiments/ants_bees; the one for many is a judgement, not measured yet.
+
+def fine_tune(channels: int = 3, images: int = FEW) -> Recipe:
+    """Pretrained weights: the classifier learns fast, the trunk the more gently the fewer `images` there are."""
+    return next(iter(fine_tune_recipes(channels, images).values()))
+
+
+def from_scratch_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
+    """By name, the likelier first."""
+    if channels == 1:
+        plain = Recipe(epochs=45, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
+    else:
+        plain = Recipe(epochs=100)
+    return {"plain": plain, "erasing": replace(plain, erase=0.25, lr=plain.lr * 1.5)}
+
+
+def fine_tune_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
+    """By name, the likelier first. The one for few images is that of experiments/ants_bees."""
+    base = Recipe(lr=1e-3, weight_decay=0.02, average=0.1)
+    if channels != 3:
+        base = replace(base, flip=False, color=0.0)
+    if images < FEW:
+        return {"gentle": replace(base, batch=32, trunk_lr=0.03, frozen_bn=True, crop=(0.35, 1.0))}
+    firm = replace(base, epochs=60, trunk_lr=0.5, head_warmup=0.05)
+    return {"firm": firm, "firm, frozen statistics": replace(firm, frozen_bn=True)}
+
+
+def parse_settings(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of a recipe from text: {"mixup": "0.2", "crop": "0.3,1", "frozen_bn": "yes"}.
+
+    InputError for an unknown field (with the nearest) and for a value that is not of its kind.
     """
-    recipe = Recipe(epochs=60, batch=32, lr=1e-3, trunk_lr=0.03, weight_decay=0.02, frozen_bn=True, crop=(0.35, 1.0))
-    if images >= FEW:
-        recipe = replace(recipe, batch=64, trunk_lr=0.3, frozen_bn=False)
-    return replace(recipe, average=0.1) if channels == 3 else replace(recipe, average=0.1, flip=False, color=0.0)
+    kinds = {field.name: type(field.default) for field in fields(Recipe)}
+    found: dict[str, Any] = {}
+    for name, text in settings.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, 1, 0.4)
+            hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(kinds)}"
+            raise InputError(f"the recipe has no {name!r}: {hint}")
+        try:
+            found[name] = _as(kinds[name], text.strip())
+        except ValueError:
+            raise InputError(f"{name}={text} in the recipe: give {WANTED[kinds[name]]}") from None
+    return found
+
+
+WANTED = {
+    int: "a whole number", float: "a number", bool: "yes or no", tuple: "two numbers, such as 0.3,1", str: "a word",
+}  # fmt: skip
+
+
+def _as(kind: type, text: str) -> Any:
+    if kind is bool:
+        return ("no", "yes").index(text.lower()) == 1
+    if kind is tuple:
+        low, high = (float(part) for part in text.split(","))
+        return low, high
+    return kind(text)

@@ -14,6 +14,7 @@ import safetensors
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import TASKS
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
@@ -37,6 +38,7 @@ def save(net: Network, path: str | Path) -> Path:
         "task": net.task,
         "classes": list(net.classes),
         "preprocessing": net.preprocessing.to_json(),
+        "calibration": net.calibration.to_json(),
         "metrics": net.metrics,
         "provenance": net.provenance,
         "sha256": _hash(tensors),
@@ -65,6 +67,7 @@ def load(path: str | Path) -> Network:
         net = build_meta(spec)
         classes = tuple(str(name) for name in description["classes"])
         net.preprocessing = Preprocessing.from_json(description["preprocessing"])
+        net.calibration = Calibration.from_json(description.get("calibration"))
         net.metrics, net.provenance = dict(description["metrics"]), dict(description["provenance"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
@@ -73,6 +76,18 @@ def load(path: str | Path) -> Network:
     net.classes, net.task = classes, task
     fill(net, tensors, str(path))
     return net.eval()
+
+
+def is_model_file(path: Path) -> bool:
+    """Does `path` hold, or contain, one of our model files? Damaged ones count: `load` says what is wrong with them."""
+    path = path / MODEL_FILE if path.is_dir() else path
+    if path.suffix != ".safetensors" or not path.is_file():
+        return False
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return KEY in (file.metadata() or {})
+    except (safetensors.SafetensorError, OSError, ValueError):
+        return False
 
 
 def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
@@ -97,18 +112,18 @@ def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"there is no model file at {path}")
-    with path.open("rb") as file:
-        start = file.read(9)
-    # A safetensors file begins with the length of its header, whose bytes may be any, and then its "{".
-    if (start[:2] == b"PK" or start[:1] == b"\x80") and start[8:] != b"{":
-        raise InputError(
-            f"{path} holds pickled content, which could run code when read; only safetensors files are read"
-        )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
+        # Only now: the length that a safetensors file begins with may look like the first bytes of a pickle.
+        with path.open("rb") as file:
+            start = file.read(2)
+        if start == b"PK" or start[:1] == b"\x80":
+            raise InputError(
+                f"{path} holds pickled content, which could run code when read; only safetensors files are read"
+            ) from None
         raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
     if KEY not in metadata:
         raise InputError(f"{path} is a safetensors file, but not one of pocketvision's (no description inside)")

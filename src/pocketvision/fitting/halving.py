@@ -1,0 +1,117 @@
+"""Successive halving (arXiv 1502.07943): short trainings of a few contenders, the better half of which goes on.
+
+Published accuracy says which networks are worth a look; what they learn from *these* images in *this* time it cannot
+say: a smaller one sees them more often, and which recipe suits depends on the data.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.fitting.candidates import Candidate
+from pocketvision.training.recipe import Recipe
+
+LEAST_IMAGES = 2000  # below, a validation split cannot tell contenders apart
+LEAST_SECONDS = 180.0  # of training: below, all of it goes to the first choice
+MOST = 4  # contenders
+RUNG_SHARE = 0.05  # of the time, for each contender of the first rung; the next rung gives twice as much
+CHEAPER = 0.6  # the first choice's smaller sibling has at most this share of its multiply-adds
+JUDGED = 1500  # validation images that a rung is judged by
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network and a way to train it."""
+
+    candidate: Candidate
+    recipe: Recipe
+    recipe_name: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.candidate.name} · {self.recipe_name}"
+
+
+Trained = Callable[[Contender, Dataset, float, str], dict[str, float]]
+"""(contender, data, seconds, a name for its state) -> {val_loss, val_top1, seconds, epochs} of a short training."""
+
+
+def contenders(
+    finalists: Sequence[Candidate], candidates: Sequence[Candidate], recipes: Callable[[Candidate], dict[str, Recipe]]
+) -> list[Contender]:
+    """At most MOST: the first choice with each of its recipes, the first of the next line, a cheaper sibling.
+
+    `finalists` are candidates that keep the budget, the preferred first, one for each family.
+    """
+    first = finalists[0]
+    found = [Contender(first, recipe, name) for name, recipe in recipes(first).items()]
+    siblings = [
+        c
+        for c in candidates
+        if c.family == first.family and c.pretrained == first.pretrained and c.macs <= CHEAPER * first.macs
+    ]
+    others = [*finalists[1:2], *([max(siblings, key=lambda c: (c.score, -c.macs))] if siblings else [])]
+    found += [Contender(c, recipe, name) for c in others for name, recipe in list(recipes(c).items())[:1]]
+    return found[:MOST]
+
+
+def halve(
+    pool: Sequence[Contender],
+    dataset: Dataset,
+    seconds: float,
+    train: Trained,
+    known: list[dict[str, Any]],
+    remember: Callable[[list[dict[str, Any]]], None],
+) -> tuple[Contender, float]:
+    """The winner, and the seconds that are left of `seconds` for its training.
+
+    `known` are results of an interrupted run, and grows; `remember` is told after each. Every short training sees a
+    part of the images, small enough for several epochs, and is judged by its validation loss.
+    """
+    alive, rung, share = list(pool), 0, RUNG_SHARE
+    while len(alive) > 1:
+        judged = {}
+        for contender in alive:
+            row = next((r for r in known if (r["rung"], r["contender"]) == (rung, contender.name)), None)
+            if row is None:
+                found = train(contender, dataset, share * seconds, f"rung-{rung}-{pool.index(contender)}")
+                row = {"rung": rung, "contender": contender.name, "model": contender.candidate.name, **found}
+                known.append(row)
+                remember(known)
+            judged[contender] = row["val_loss"]
+        alive = sorted(alive, key=judged.__getitem__)[: (len(alive) + 1) // 2]
+        rung, share = rung + 1, 2 * share
+    return alive[0], seconds - sum(row["seconds"] for row in known)
+
+
+def part_of(dataset: Dataset, images: int, seed: int) -> Dataset:
+    """About `images` training images, from each class the same share, and at most JUDGED for validation."""
+    splits = {name: _some(dataset.splits[name], most, seed) for name, most in (("train", images), ("val", JUDGED))}
+    return replace(dataset, splits=splits)
+
+
+def _some(samples: Sequence[Sample], most: int, seed: int) -> tuple[Sample, ...]:
+    by_class: dict[tuple[int, ...], list[Sample]] = {}
+    for sample in samples:
+        by_class.setdefault(sample.labels[:1], []).append(sample)  # of several, the first decides
+    found: list[Sample] = []
+    for labels, members in sorted(by_class.items()):
+        random.Random("/".join(map(str, (seed, *labels)))).shuffle(members)
+        found += members[: max(1, round(len(members) * min(1.0, most / len(samples))))]
+    return tuple(found)
+
+
+def explain_halving(pool: Sequence[Contender], winner: Contender, known: Sequence[dict[str, Any]]) -> str:
+    """The course of it, in words."""
+    first = [row for row in known if row["rung"] == 0]
+    results = ", ".join(f"{row['contender']} {row.get('val_top1', row.get('val_map')):.1%}" for row in first)
+    last = [row for row in known if row["rung"] == max(row["rung"] for row in known)]
+    deciding = ", ".join(f"{row['contender']} {row['val_loss']:.3f}" for row in last)
+    return (
+        f"Of {len(pool)} contenders trained for a short time each (validation accuracy: {results}), {winner.name} had "
+        f"the lowest validation loss in the last round ({deciding})."
+    )

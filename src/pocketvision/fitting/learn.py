@@ -1,0 +1,76 @@
+"""From the candidates that keep the budget to a trained network: contenders, the winner, its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pocketvision.data.dataset import Dataset, Task
+from pocketvision.fitting.candidates import Candidate
+from pocketvision.fitting.halving import LEAST_IMAGES, LEAST_SECONDS, Contender, part_of
+from pocketvision.network import Network, build
+from pocketvision.training.loop import Trainer
+from pocketvision.training.recipe import Recipe, fine_tune_recipes, from_scratch_recipes
+from pocketvision.training.speed import measure
+from pocketvision.weights import Weights, load_weights
+
+RUNG_EPOCHS = 3  # of a short training: the part of the images is made as small as that needs
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where every training of a run begins: the same seed, the same pretrained weights (None: none)."""
+
+    classes: tuple[str, ...]
+    channels: int
+    seed: int
+    weights: Weights | None = None
+    task: Task = "classify"
+
+    def network(self, candidate: Candidate) -> Network:
+        """A fresh network, or one with the pretrained weights when they are the candidate's."""
+        torch.manual_seed(self.seed)  # here, not before: a resumed run has not built what an unbroken one has
+        net = build(candidate.spec(len(self.classes), self.channels))
+        net.classes, net.task = self.classes, self.task
+        if self.weights and candidate.pretrained:
+            load_weights(net, self.weights)
+        return net
+
+    def recipes(self, candidate: Candidate, images: int) -> dict[str, Recipe]:
+        """The recipes worth trying for a candidate on so many images, the likelier first, by name."""
+        make = fine_tune_recipes if candidate.pretrained else from_scratch_recipes
+        found = make(self.channels, images)
+        return {name: dataclasses.replace(recipe, seed=self.seed) for name, recipe in found.items()}
+
+
+def is_worth_halving(images: int, seconds: float) -> bool:
+    """Can short trainings on so many images in so much time tell contenders apart?"""
+    return images >= LEAST_IMAGES and seconds >= LEAST_SECONDS
+
+
+def train_shortly(
+    start: Start, contender: Contender, dataset: Dataset, seconds: float, state: Path, device: str, show: bool
+) -> dict[str, Any]:
+    """RUNG_EPOCHS epochs on as many images as `seconds` allow; `state` is a folder to resume from.
+
+    {val_loss, val_top1 (or val_map), seconds, epochs, images}
+    """
+    net = start.network(contender.candidate)
+    few = part_of(dataset, 4 * contender.recipe.batch, start.seed)
+    speed = measure(Trainer(net, few, contender.recipe, show=False, device=device))
+    images = int(max(1.0, seconds) * speed.images / RUNG_EPOCHS)
+    some = part_of(dataset, images, start.seed)
+    recipe = dataclasses.replace(contender.recipe, epochs=RUNG_EPOCHS, progressive=1.0, patience=0)
+    trainer = Trainer(net, some, recipe, seconds, show, device, label=contender.name)
+    history = trainer.run(state)
+    last = history.epochs[-1]
+    return {
+        "val_loss": last["val_loss"],
+        **{key: value for key, value in last.items() if key in ("val_top1", "val_map")},
+        "seconds": history.seconds,
+        "epochs": len(history.epochs),
+        "images": len(some.splits["train"]),
+    }

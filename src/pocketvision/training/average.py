@@ -1,0 +1,23 @@
+"""The running average of weights and statistics: what is evaluated and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+def averaged(net: nn.Module, horizon: float) -> AveragedModel:
+    """Exponential average of weights and statistics over about `horizon` steps, shorter while it has seen few."""
+    decay = 1 - 1 / max(1.0, horizon)
+
+    def average(old: Sequence[Tensor], new: Sequence[Tensor], seen: Tensor | int) -> None:
+        keep = min(decay, (1 + float(seen)) / (10 + float(seen)))
+        for a, b in zip(old, new, strict=True):
+            if a.is_floating_point():
+                a.lerp_(b, 1 - keep)
+            else:
+                a.copy_(b)
+
+    return AveragedModel(net, multi_avg_fn=average, use_buffers=True)

@@ -1,0 +1,108 @@
+"""How a run spends its time, and what a recipe may say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pocketvision.data.augment import Augmentation
+from pocketvision.errors import InputError
+from pocketvision.models import create_model
+from pocketvision.training.mixing import mixing
+from pocketvision.training.modes import set_training
+from pocketvision.training.optimizer import make_optimizer, set_rates
+from pocketvision.training.plan import plan, replan, side
+from pocketvision.training.recipe import Recipe, parse_settings
+
+
+def test_as_many_epochs_as_the_time_allows() -> None:
+    recipe = Recipe(epochs=60)
+    assert plan(recipe, 1.0, 0.01, None).total == 60
+    planned = plan(recipe, 10.0, 0.1, 100.0)
+    assert planned.total == 9 and planned.seconds(recipe) <= 95
+    assert plan(recipe, 1000.0, 1.0, 100.0).total == 1  # one at least
+    small = Recipe(epochs=60, progressive=0.5)
+    assert plan(small, 10.0, 0.1, 100.0).total > 9  # small pictures are quick
+
+
+def test_validation_never_takes_much_of_the_time() -> None:
+    planned = plan(Recipe(epochs=20), 1.0, 1.0, None)
+    assert planned.validate_every == 9
+    assert [epoch for epoch in range(20) if planned.validates(epoch)] == [8, 17, 19]
+
+
+def test_a_slower_machine_gets_fewer_epochs_and_a_faster_one_more() -> None:
+    recipe = Recipe(epochs=60)
+    planned = plan(recipe, 10.0, 0.1, 100.0)
+    assert replan(planned, recipe, 40.0, 100.0, 2).total == 5
+    assert replan(planned, recipe, 10.0, 100.0, 2).total == 20
+    assert replan(planned, recipe, 40.0, 100.0, 8).total == 9  # no more in the second half: the cosine would jump
+    assert replan(planned, recipe, 300.0, 100.0, 3).total == 3
+    later = plan(recipe, 10.0, 0.1, 50.0, first=9, begun=90.0)
+    assert (later.first, later.total, later.progress(9), later.progress(later.total)) == (9, 13, 0.0, 1.0)
+
+
+def test_a_progressive_resolution_grows() -> None:
+    recipe = Recipe(progressive=0.5)
+    sides = [side(recipe, (128, 128), progress)[0] for progress in (0, 0.2, 0.4, 0.7, 1)]
+    assert sides == sorted(sides) and sides[0] == 64 and sides[-1] == 128
+    assert side(Recipe(), (128, 96), 0.0) == (128, 96)
+
+
+def test_rates_of_head_and_rows() -> None:
+    net = create_model("mobilenet_v1", 0.25, 32, 4)
+    recipe = Recipe(lr=1.0, trunk_lr=0.5, layer_decay=0.5, head_warmup=0.2, warmup=0.0, freeze=2)
+    optimizer = make_optimizer(net, recipe)
+    peaks = sorted({group["peak_lr"] for group in optimizer.param_groups}, reverse=True)
+    assert peaks[:4] == [1.0, 0.5, 0.25, 0.125] and len(peaks) == 1 + len(net.trunk) - 2
+    set_rates(optimizer, 0.1, recipe)
+    assert {group["lr"] > 0 for group in optimizer.param_groups if not group["head"]} == {False}
+    assert all(group["lr"] > 0 for group in optimizer.param_groups if group["head"])
+    set_rates(optimizer, 0.6, recipe)
+    assert all(
+        group["lr"] == pytest.approx(group["peak_lr"] * 0.5) for group in optimizer.param_groups if not group["head"]
+    )
+    set_training(net, recipe)
+    assert not net.trunk[0].training and net.trunk[2].training
+    assert not any(p.requires_grad for p in net.trunk[1].parameters())
+
+
+def test_mixed_batches_have_soft_labels() -> None:
+    assert mixing(Recipe(), 3) is None
+    images, labels = torch.rand(6, 3, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2])
+    for recipe in (Recipe(mixup=0.4), Recipe(cutmix=1.0), Recipe(mixup=0.4, cutmix=1.0)):
+        blend = mixing(recipe, 3)
+        assert blend is not None
+        mixed, soft = blend(images.clone(), labels)
+        assert mixed.shape == images.shape and soft.shape == (6, 3)
+        assert torch.allclose(soft.sum(1), torch.ones(6)) and (soft.max(1).values < 1).any()
+
+
+@pytest.mark.parametrize("policy", ["basic", "trivial", "rand"])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_views_have_the_size_asked_for(policy: str, channels: int) -> None:
+    view = Augmentation(policy=policy, erase=1.0, color=0.4).build((24, 32), channels)(
+        torch.randint(0, 256, (channels, 40, 50), dtype=torch.uint8)
+    )
+    assert view.shape == (channels, 24, 32) and view.dtype == torch.uint8
+
+
+def test_fields_of_a_recipe_from_text() -> None:
+    found = parse_settings({"mixup": "0.2", "crop": "0.3, 1", "frozen_bn": "yes", "epochs": "7", "policy": "rand"})
+    assert found == {"mixup": 0.2, "crop": (0.3, 1.0), "frozen_bn": True, "epochs": 7, "policy": "rand"}
+    for wrong, said in (
+        ({"mixupp": "1"}, "did you mean mixup"),
+        ({"epochs": "many"}, "a whole number"),
+        ({"frozen_bn": "maybe"}, "yes or no"),
+        ({"crop": "0.3"}, "two numbers"),
+    ):
+        with pytest.raises(InputError, match=said):
+            parse_settings(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"policy": "auto"}, {"progressive": 0.0}, {"mixup": -1.0}, {"head_warmup": 1.0}, {"erase": 2.0}]
+)
+def test_recipes_out_of_range(wrong: dict) -> None:
+    with pytest.raises(InputError, match="in the recipe"):
+        Recipe(**wrong)
