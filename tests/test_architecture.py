@@ -21,12 +21,13 @@ LEAVES = {"errors", "files", "progress", "units"}  # anyone may import these; th
 
 # What the jobs (fit, train and the other commands) are put together from, besides the models.
 UNDER_FIT = {"spec", "results", "data", "calibration", "network", "weights", "training", "measure", "runtimes"}
-UNDER_FIT |= {"loading", "evaluation", "exporting", "report", "runfolder"}
+UNDER_FIT |= {"scores", "loading", "evaluation", "exporting", "report", "runfolder"}
 
 ALLOWED: dict[str, set[str]] = {
     "spec": set(),
     "results": set(),
     "calibration": set(),
+    "scores": set(),
     "data": set(),
     "blocks": {"spec"},
     "heads": {"spec", "blocks"},
@@ -34,9 +35,9 @@ ALLOWED: dict[str, set[str]] = {
     "network": {"spec", "results", "data", "calibration", "runtimes"},
     "weights": {"spec", "blocks", "heads", "data", "calibration", "network"},
     "measure": {"spec", "blocks", "data", "runtimes", "network"},
-    "training": {"spec", "data", "network"},
+    "training": {"spec", "data", "network", "scores"},
     "loading": {"network", "runtimes", "weights"},
-    "evaluation": {"data", "calibration", "network", "runtimes", "loading"},
+    "evaluation": {"data", "calibration", "network", "runtimes", "loading", "scores"},
     "exporting": {"data", "network", "runtimes", "measure"},
     "models": {"spec", "blocks", "heads", "network", "weights"},
     "report": set(),

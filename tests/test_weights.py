@@ -129,6 +129,17 @@ def test_a_saved_network_comes_back_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+def test_every_length_of_the_description_can_be_read(tmp_path: Path) -> None:
+    """The first bytes of the file are a length: those that begin pickles and zip files are lengths like any other."""
+    net, seen = small(), set()
+    for extra in range(0, 256, 8):
+        net.provenance["note"] = "x" * extra
+        path = file.save(net, tmp_path / "model.safetensors")
+        seen.add(path.read_bytes()[0])
+        assert file.load(path).provenance == net.provenance
+    assert 0x80 in seen
+
+
 def _edit(path: Path, change) -> None:
     """Rewrite the description inside a model file."""
     data = path.read_bytes()

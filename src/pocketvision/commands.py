@@ -164,7 +164,7 @@ def train(
     if not is_first_process():
         return
     each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
-    _show([*each, result], columns.TRAIN, json, result)
+    _show([*each, result], columns.TRAIN_MULTILABEL if "map" in result else columns.TRAIN, json, result)
 
 
 def evaluate(
@@ -181,7 +181,7 @@ def evaluate(
     from pocketvision.evaluation import evaluate as run
 
     result = run(_trained(model, width, resolution, pretrained), data, split, download)
-    _show([result], columns.EVAL, json, result)
+    _show([result], columns.EVAL_MULTILABEL if "map" in result else columns.EVAL, json, result)
 
 
 def predict(

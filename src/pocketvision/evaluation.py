@@ -17,6 +17,7 @@ from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.sources import open_dataset
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps
+from pocketvision.scores import MultilabelEvaluation
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -33,6 +34,7 @@ class Evaluation:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     skipped: int = 0  # images that could not be read, besides those N
+    metric: str = "top1"
 
     @property
     def images(self) -> int:
@@ -47,6 +49,11 @@ class Evaluation:
     def top1(self) -> float:
         """Fraction of images whose most probable class is the true one."""
         return float((self.answers == self.labels).mean())
+
+    @property
+    def value(self) -> float:
+        """The figure that stands for all: `top1`."""
+        return self.top1
 
     @property
     def top5(self) -> float:
@@ -88,6 +95,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """{images, top1, top5, split, skipped} of a network on DATA; its own class names decide what a label means.
 
+    For a network of the task "multilabel" {images, map, f1, exact, split, skipped}: mean average precision over the
+    classes, micro F1 at a probability of 0.5, and the fraction of images with exactly the right labels.
+
     The test split when there is one, else val, else all images; `split` chooses. `download` allows to fetch built-in
     data. Images that cannot be read are `skipped`: counted, and named on standard error. InputError for labels that the
     network does not have.
@@ -96,7 +106,7 @@ def evaluate(
         from pocketvision.loading import load
 
         model = load(model)
-    dataset = open_dataset(data, model.classes, download)
+    dataset = open_dataset(data, model.classes, download, model.task)
     name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     if not dataset.splits.get(name):
         raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")
@@ -119,16 +129,23 @@ def as_runnable(model: Network | Exported) -> Runnable:
     return runtime.load(model)
 
 
-def evaluate_samples(runnable: Runnable, samples: Sequence[Sample], show: bool = True) -> Evaluation:
+def evaluate_samples(
+    runnable: Runnable, samples: Sequence[Sample], show: bool = True
+) -> Evaluation | MultilabelEvaluation:
     """Decode, resize and classify each sample's file; what cannot be read is left out, and named when `show`."""
-    found, labels, skipped = [], [], Skipped()
+    found, judged, skipped = [], list[Sample](), Skipped()
     with Steps("evaluating", len(samples), show) as steps:
         for start in range(0, len(samples), BATCH):
             chunk = samples[start : start + BATCH]
             read = read_each(chunk, lambda sample: prepare(sample.image, runnable.preprocessing), skipped)
             if read:
                 found.append(runnable.run(np.stack(list(read.values()))))
-                labels += [chunk[index].label for index in read]
+                judged += [chunk[index] for index in read]
             steps.done(start + len(chunk))
     skipped.say(len(samples), show)
-    return Evaluation(np.array(labels), np.concatenate(found), len(skipped.reasons))
+    if runnable.task == "multilabel":
+        truth = np.zeros((len(judged), len(runnable.classes)), np.bool_)
+        for row, sample in zip(truth, judged, strict=True):
+            row[list(sample.labels)] = True
+        return MultilabelEvaluation(truth, np.concatenate(found), len(skipped.reasons))
+    return Evaluation(np.array([sample.label for sample in judged]), np.concatenate(found), len(skipped.reasons))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketvision.calibration import Calibration
+from pocketvision.data.dataset import Task
 from pocketvision.data.image import Preprocessing, preprocessing_for
 from pocketvision.spec import Spec
 
@@ -19,8 +20,9 @@ class Network(nn.Module):
     """N x channels x H x W normalised floats -> N x classes logits.
 
     `trunk[i]` is built from `spec.trunk[i]`. `classes` are the class names in the order of the outputs,
-    `preprocessing` how an image becomes the input, `calibration` what its probabilities are worth, `metrics` and
-    `provenance` what is known of the weights; all of them travel in the model file.
+    `preprocessing` how an image becomes the input, `task` whether it has one class ("classify") or any number of them
+    ("multilabel"), `calibration` what its probabilities are worth, `metrics` and `provenance` what is known of the
+    weights; all of them travel in the model file.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -34,6 +36,7 @@ class Network(nn.Module):
         self.head = spec.head.build(channels)
         self.classes: tuple[str, ...] = tuple(str(i) for i in range(spec.head.classes))
         self.preprocessing: Preprocessing = preprocessing_for(spec.resolution, spec.channels)
+        self.task: Task = "classify"
         self.calibration = Calibration()
         self.metrics: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The answer of a classifier: one probability for each class; `image` is the image's name, if it has one.
+    """The answer of a network: one probability for each class; `image` is the image's name, if it has one.
 
     `threshold` is the probability below which the network's answers had better not be used, as its file says; None when
     it says nothing of the kind.
     """
 
-    probabilities: NDArray[np.float32]  # one per class, summing to 1
+    probabilities: NDArray[np.float32]  # one per class; summing to 1 in "classify", each for itself in "multilabel"
     classes: tuple[str, ...]
     image: str = ""
     threshold: float | None = None
+    task: str = "classify"
 
     @property
     def unsure(self) -> bool:
@@ -32,14 +33,18 @@ class Result:
         best = np.argsort(-self.probabilities, kind="stable")[: max(0, k)]
         return [(int(index), self.classes[index], float(self.probabilities[index])) for index in best]
 
+    def labels(self, threshold: float = 0.5) -> list[tuple[int, str, float]]:
+        """All classes with at least the probability `threshold`, best first, as in `top`; perhaps none."""
+        return [entry for entry in self.top(len(self.classes)) if entry[2] >= threshold]
+
     def to_json(self, k: int = 5) -> dict[str, Any]:
-        """`{image, unsure, top: [{index, name, probability}]}` with the `k` best classes."""
-        names = ("index", "name", "probability")
-        return {
-            "image": self.image,
-            "unsure": self.unsure,
-            "top": [dict(zip(names, entry, strict=True)) for entry in self.top(k)],
-        }
+        """`{image, unsure, top: [{index, name, probability}]}` with the `k` best; in "multilabel" `labels` too."""
+
+        def named(entries: list[tuple[int, str, float]]) -> list[dict[str, Any]]:
+            return [dict(zip(("index", "name", "probability"), entry, strict=True)) for entry in entries]
+
+        several = {"labels": named(self.labels())} if self.task == "multilabel" else {}
+        return {"image": self.image, "unsure": self.unsure, "top": named(self.top(k)), **several}
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))

@@ -29,7 +29,7 @@ def lock(layout: Layout, classes: Sequence[str] | None, where: str) -> tuple[str
             + (f" ({len(layout.empty)} class folders are empty)" if len(layout.empty) > 1 else "")
         )
     decisive = {"train": layout.splits["train"]} if "train" in layout.splits else layout.splits
-    return tuple(sorted({item.label for items in decisive.values() for item in items}, key=natural))
+    return tuple(sorted({name for items in decisive.values() for item in items for name in item.labels}, key=natural))
 
 
 def to_samples(layout: Layout, classes: tuple[str, ...], given: bool, where: str) -> dict[str, tuple[Sample, ...]]:
@@ -43,28 +43,39 @@ def to_samples(layout: Layout, classes: tuple[str, ...], given: bool, where: str
     result = {}
     for split, items in layout.splits.items():
         for item in items:
-            if item.label not in labels:
-                raise _unknown(item, split, items, classes, given, where)
-        result[split] = tuple(Sample(item.image, labels[item.label], item.name, item.group) for item in items)
+            for name in item.labels:
+                if name not in labels:
+                    raise _unknown(name, item, split, items, classes, given, where)
+        result[split] = tuple(_sample(item, labels) for item in items)
     return result
+
+
+def _sample(item: Labelled, labels: dict[str, int]) -> Sample:
+    if item.label:
+        return Sample(item.image, labels[item.label], item.name, item.group)
+    return Sample(item.image, -1, item.name, item.group, tuple(sorted({labels[name] for name in item.several})))
 
 
 def _indices(items: Iterable[Labelled], names: dict[str, int], count: int) -> dict[str, int]:
     """Labels read as indices: all of them or none, so that one table is never read in two ways."""
-    found = {item.label for item in items}
+    found = {name for item in items for name in item.labels}
     if found <= names.keys() or not all(re.fullmatch("[0-9]+", label) for label in found):
         return {}
     return {label: int(label) for label in found if int(label) < count}
 
 
 def _unknown(
-    item: Labelled, split: str, items: Sequence[Labelled], classes: Sequence[str], given: bool, where: str
+    name: str,
+    item: Labelled,
+    split: str,
+    items: Sequence[Labelled],
+    classes: Sequence[str],
+    given: bool,
+    where: str,
 ) -> InputError:
-    images = counted(sum(other.label == item.label for other in items), "image", "images")
+    images = counted(sum(name in other.labels for other in items), "image", "images")
     shown = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
     known = f"the {counted(len(classes), 'class', 'classes')} {'of the model' if given else 'of train'} ({shown})"
-    near = difflib.get_close_matches(item.label, classes, n=1)
+    near = difflib.get_close_matches(name, classes, n=1)
     advice = f"did you mean {near[0]}?" if near else "rename it, or leave it out"
-    return InputError(
-        f"{where}: class {item.label} of {split} ({images}, first: {item.name}) is not among {known}: {advice}"
-    )
+    return InputError(f"{where}: class {name} of {split} ({images}, first: {item.name}) is not among {known}: {advice}")

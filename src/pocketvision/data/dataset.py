@@ -1,8 +1,12 @@
 """What a data set is to everybody else: places of images with labels, in splits, and one locked list of classes."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pocketvision.data.imagefile import ImageFile
+
+Task = Literal["classify", "multilabel"]  # one class for each image, or any number of them
+TASKS: tuple[Task, ...] = ("classify", "multilabel")
 
 
 @dataclass(frozen=True)
@@ -13,9 +17,15 @@ class Sample:
     """
 
     image: ImageFile
-    label: int  # index into Dataset.classes
+    label: int  # index into Dataset.classes; -1 where an image may have several
     name: str = ""
     group: str = ""
+    several: tuple[int, ...] = ()  # in multi-label data: the indices, ascending, of all classes that it shows
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The indices of its classes: one, or in multi-label data any number."""
+        return self.several if self.label < 0 else (self.label,)
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class Dataset:
     source: str  # as it was given; opens the same data again
     classes: tuple[str, ...]  # a label is an index into these
     splits: dict[str, tuple[Sample, ...]]  # "train", "val", "test": those that hold images
+    task: Task = "classify"
 
 
 def counted(number: int, one: str, many: str) -> str:

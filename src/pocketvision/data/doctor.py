@@ -74,7 +74,8 @@ def examine(dataset: Dataset, embedding: Embedding = EDGES_AND_COLOURS, show: bo
     near, searched = near_groups(looks.digests, looks.thumbs)
     groups = [*exact_groups(looks.digests), *near]
     labels = np.array([seen[place].label for place in looks.embedded], np.intp)
-    doubts, unknown = doubtful(looks.vectors, labels, len(dataset.classes))
+    single = dataset.task == "classify"  # what neighbours say is one class
+    doubts, unknown = doubtful(looks.vectors, labels, len(dataset.classes)) if single else ([], [])
     counts = class_counts(_only(dataset, {name_of(sample) for sample in seen}))
     seconds = time.monotonic() - began
     found = Examination(
@@ -98,7 +99,7 @@ def examine(dataset: Dataset, embedding: Embedding = EDGES_AND_COLOURS, show: bo
             "seconds": round(seconds, 2),
             "images_per_second": round(len(samples) / max(seconds, 1e-3), 1),
             "near_duplicates_among": searched,
-            "labels_judged_among": len(labels),
+            "labels_judged_among": len(labels) if single else 0,
             "labels_judged_by": embedding.name,
             "classes_not_judged": [dataset.classes[label] for label in unknown],
         },
@@ -156,5 +157,5 @@ def _duplicate(group: Group, seen: Sequence[Sample], splits: Sequence[str], clas
         "images": [name_of(seen[place]) for place in group.members],
         "near": group.near,
         "across_splits": len({splits[place] for place in group.members}) > 1,
-        "labels": [classes[seen[place].label] for place in group.members],
+        "labels": ["|".join(classes[label] for label in seen[place].labels) for place in group.members],
     }

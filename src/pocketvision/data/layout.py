@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pocketvision.data.dataset import counted
+from pocketvision.data.dataset import Task, counted
 from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.table import Labelled, read_table
 from pocketvision.data.tree import Tree
@@ -25,10 +25,11 @@ class Layout:
 
     splits: dict[str, list[Labelled]]  # "train", "val", "test": those that hold images
     table: bool = False  # the labels come from a table: they may be indices
+    task: Task = "classify"
     empty: tuple[str, ...] = ()  # class folders to train from that hold no image
 
 
-def recognise(tree: Tree, classes: Sequence[str] | None, where: str) -> Layout:
+def recognise(tree: Tree, classes: Sequence[str] | None, where: str, task: Task | None = None) -> Layout:
     """The layout of `tree`; a single top folder is stepped into, unless it is one of `classes`.
 
     Raises InputError when there are no images, or none with a class.
@@ -39,7 +40,7 @@ def recognise(tree: Tree, classes: Sequence[str] | None, where: str) -> Layout:
     if folders := split_folders(tree):
         return _from_splits(tree, folders, where)
     if TABLE in tree.files:
-        return from_table(read_table(tree.files[TABLE], f"{where}: {TABLE}", tree), f"{where}: {TABLE}")
+        return from_table(read_table(tree.files[TABLE], f"{where}: {TABLE}", tree, task), f"{where}: {TABLE}")
     return _from_class_folders(tree, where)
 
 
@@ -57,7 +58,8 @@ def from_table(items: Sequence[Labelled], where: str) -> Layout:
                 "split, or leave the column group out"
             )
         splits.setdefault(split, []).append(item)
-    return Layout(_in_order(splits), table=True)
+    several = any(not item.label for item in items)
+    return Layout(_in_order(splits), table=True, task="multilabel" if several else "classify")
 
 
 def is_image(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pocketvision.data.builtin import BUILTIN, builtin_path
 from pocketvision.data.classes import lock, to_samples
-from pocketvision.data.dataset import Dataset
+from pocketvision.data.dataset import Dataset, Task
 from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.layout import TABLE, Layout, from_table, is_image, recognise
 from pocketvision.data.table import read_table
@@ -18,25 +18,32 @@ ARCHIVES = (".tar", ".zip")
 COMPRESSED = (".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
-def open_dataset(data: str | Path, classes: Sequence[str] | None = None, download: bool = False) -> Dataset:
+def open_dataset(
+    data: str | Path, classes: Sequence[str] | None = None, download: bool = False, task: Task | None = None
+) -> Dataset:
     """Open labelled images, without reading the images themselves.
 
     `data` is a folder with train/<class>/, val/<class>/ (or valid, validation) and test/<class>/; a folder of class
     folders; a CSV with the columns path and label; a .tar or .zip of one of these, read in place; or a built-in name.
     `classes` locks the class map, for instance to a model's own; else it is locked to the classes of the train split.
-    `download` allows to fetch a built-in data set that is not on this machine.
+    `download` allows to fetch a built-in data set that is not on this machine. `task` is that of the network that the
+    data are for; else the data say whether an image has one class or several (see `labelcells`).
     Raises InputError for data that cannot be read or understood, and for a class that is not in the class map.
     """
     if _is_builtin(data):
         name = source = str(data)
-        layout = _read(builtin_path(name, download), classes)
+        layout = _read(builtin_path(name, download), classes, task)
     else:
         path = Path(data).expanduser()
         _require_path(path, str(data))
         name, source = _name(path), str(data)
-        layout = _read(path, classes)
+        layout = _read(path, classes, task)
+    if task == "multilabel" and layout.task != task:
+        raise InputError(
+            f"{source} gives each image one class, the network any number: give a CSV with the columns path and labels"
+        )
     locked = lock(layout, classes, source)
-    return Dataset(name, source, locked, to_samples(layout, locked, bool(classes), source))
+    return Dataset(name, source, locked, to_samples(layout, locked, bool(classes), source), layout.task)
 
 
 def _is_builtin(data: str | Path) -> bool:
@@ -70,12 +77,12 @@ def _siblings(path: Path) -> list[str]:
         return []
 
 
-def _read(path: Path, classes: Sequence[str] | None) -> Layout:
+def _read(path: Path, classes: Sequence[str] | None, task: Task | None) -> Layout:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in ARCHIVES:
-        return recognise(open_tree(path), classes, str(path))
+        return recognise(open_tree(path), classes, str(path), task)
     if suffix == ".csv":
-        return from_table(read_table(ImageFile(path), str(path)), str(path))
+        return from_table(read_table(ImageFile(path), str(path), task=task), str(path))
     if suffix in COMPRESSED:
         raise InputError(
             f"cannot read {path} in place, because {suffix} is compressed as a whole: unpack it, or give a .tar or .zip"

@@ -16,6 +16,7 @@ from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 
 FORMAT = 1
+Label = int | list[int]
 
 
 def split(
@@ -23,11 +24,11 @@ def split(
 ) -> Dataset:
     """Carve `val` out of `train`, class by class, when the data has no `val`; otherwise the data as it is.
 
-    Of each class with two images or more at least one is held out, and at least one stays. Where images have groups,
-    whole groups are held out, and the shares of the classes come as close as the groups allow. `together` are sets of
-    names, such as copies of one picture: without groups, they too are held out whole, unless a class has nothing else.
-    The same data and seed give the same split. Raises InputError when no
-    class has two images, or two groups.
+    Of each class with two images or more at least one is held out, and at least one stays. Whole groups are held out
+    where images have groups; there, and where images have several classes, the shares come as close as they can.
+    `together` are sets of names, such as copies of one picture: with one class for each image and without groups, a set
+    is held out as a whole or not at all, unless its class has nothing else. The same data and seed give the same split.
+    Raises InputError when no class has two images, or two groups.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
         return dataset
@@ -36,11 +37,10 @@ def split(
             f"a validation share of {val_fraction:g} is not possible: give one between 0 and 1, such as 0.2"
         )
     train = dataset.splits["train"]
-    grouped = any(sample.group for sample in train)
-    if grouped:  # who says what belongs together has said it all
-        held_out = _whole_groups(dataset, val_fraction, seed)
-    else:
+    if dataset.task == "classify" and not any(sample.group for sample in train):
         held_out = _class_by_class(dataset, val_fraction, seed, _units(train, together))
+    else:  # who says what belongs together has said it all
+        held_out = _as_dealt(dataset, val_fraction, seed)
     parts = {
         "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
         "val": tuple(train[index] for index in sorted(held_out)),
@@ -70,20 +70,23 @@ def _class_by_class(dataset: Dataset, val_fraction: float, seed: int, units: dic
     return held_out
 
 
-def _whole_groups(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
+def _as_dealt(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
+    """For whole groups, and for images with several labels."""
     train = dataset.splits["train"]
     groups = bundles(train)
+    what = "group" if any(sample.group for sample in train) else "image"
+    column = ", or leave the column group out" if what == "group" else ""
     if len(groups) == 1:
         raise InputError(
-            f"data {dataset.source} has one group only ({train[0].group}), which stays in one split, so that nothing "
-            "is left to validate on: add images of another group, or leave the column group out"
+            f"data {dataset.source} has one {what} only ({train[0].group or train[0].name}), which stays in one split, "
+            f"so that nothing is left to validate on: add images of another group{column}"
         )
     sizes = np.array([len(group) for group in groups])
     held = hold_out(count(train, groups, len(dataset.classes)), sizes, val_fraction, seed)
     if not held.any():
         raise InputError(
-            f"data {dataset.source}: every group is the only one of some class, so that none can be held out to "
-            "validate on: add images of other groups, or leave the column group out"
+            f"data {dataset.source}: every {what} is the only one of some class, so that none can be held out to "
+            f"validate on: add images{column}"
         )
     return {index for group, out in zip(groups, held, strict=True) if out for index in group}
 
@@ -111,7 +114,7 @@ def require_classes(dataset: Dataset) -> None:
             f"{where} has one class only ({dataset.classes[0]}): add a folder with images of another class, "
             "for instance of what it is to be told apart from"
         )
-    seen = {sample.label for sample in train}
+    seen = {label for sample in train for label in sample.labels}
     missing = [name for label, name in enumerate(dataset.classes) if label not in seen]
     if missing:
         raise InputError(
@@ -122,7 +125,9 @@ def require_classes(dataset: Dataset) -> None:
 
 def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
     """Images per class, zeros included: `{"train": {"ants": 123, ...}, ...}`."""
-    counts = {name: Counter(sample.label for sample in part) for name, part in dataset.splits.items()}
+    counts = {
+        name: Counter(label for sample in part for label in sample.labels) for name, part in dataset.splits.items()
+    }
     return {
         name: {class_name: count[label] for label, class_name in enumerate(dataset.classes)}
         for name, count in counts.items()
@@ -130,12 +135,15 @@ def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 
 def save_splits(dataset: Dataset, path: str | Path) -> None:
-    """Write the classes in order and, for each split, the names and labels of its images, as JSON, atomically."""
+    """Write the classes in order and, for each split, the names and labels of its images, as JSON, atomically.
+
+    A label is an index into the classes; a list of them in multi-label data.
+    """
     content = {
         "format": FORMAT,
         "source": dataset.source,
         "classes": dataset.classes,
-        "splits": {name: {_key(sample): sample.label for sample in part} for name, part in dataset.splits.items()},
+        "splits": {name: {_key(sample): _label(sample) for sample in part} for name, part in dataset.splits.items()},
     }
     write_atomic(path, json.dumps(content, indent=1) + "\n")
 
@@ -156,20 +164,32 @@ def load_splits(path: str | Path, dataset: Dataset) -> Dataset:
     splits = {}
     for split_name, part in saved.items():
         for name, label in part.items():
-            if dataset.classes[now[name].label] != classes[label]:
+            before, after = _names(label, classes), _names(_label(now[name]), dataset.classes)
+            if before != after:
                 raise InputError(
-                    f"{name} was labelled {classes[label]} in {path} and is {dataset.classes[now[name].label]} in data "
-                    f"{dataset.source}: start a new run"
+                    f"{name} was labelled {before} in {path} and is {after} in data {dataset.source}: start a new run"
                 )
-        splits[split_name] = tuple(replace(now[name], label=label) for name, label in part.items())
+        splits[split_name] = tuple(_labelled(now[name], label) for name, label in part.items())
     return replace(dataset, classes=classes, splits=splits)
+
+
+def _label(sample: Sample) -> Label:
+    return sample.label if sample.label >= 0 else list(sample.several)
+
+
+def _labelled(sample: Sample, label: Label) -> Sample:
+    return replace(sample, label=label) if isinstance(label, int) else replace(sample, several=tuple(label))
+
+
+def _names(label: Label, classes: tuple[str, ...]) -> str:
+    return classes[label] if isinstance(label, int) else "|".join(sorted(classes[index] for index in label))
 
 
 def _key(sample: Sample) -> str:
     return sample.name or sample.image.name
 
 
-def _read(path: str | Path) -> tuple[tuple[str, ...], Mapping[str, dict[str, int]]]:
+def _read(path: str | Path) -> tuple[tuple[str, ...], Mapping[str, dict[str, Label]]]:
     try:
         content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
@@ -177,7 +197,9 @@ def _read(path: str | Path) -> tuple[tuple[str, ...], Mapping[str, dict[str, int
         classes, splits = tuple(map(str, content["classes"])), content["splits"]
         for part in splits.values():
             for name, label in part.items():
-                if not isinstance(label, int) or not 0 <= label < len(classes):
+                if not all(
+                    isinstance(i, int) and 0 <= i < len(classes) for i in ([label] if isinstance(label, int) else label)
+                ):
                     raise ValueError(f"label {label} of {name}")
     except FileNotFoundError as error:
         raise InputError(f"splits {path} not found: start a new run") from error

@@ -29,7 +29,7 @@ def count(samples: Sequence[Sample], parts: Sequence[Sequence[int]], labels: int
     counts = np.zeros((len(parts), labels), np.int64)
     for row, part in enumerate(parts):
         for index in part:
-            counts[row, samples[index].label] += 1
+            counts[row, list(samples[index].labels)] += 1
     return counts
 
 

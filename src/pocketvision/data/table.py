@@ -1,4 +1,7 @@
-"""Labels in a table: a CSV with the columns `path` and `label`, perhaps `group` and `split`; paths relative to it."""
+"""Labels in a table: a CSV with the columns `path` and `label`, perhaps `group` and `split`; paths relative to it.
+
+What may stand in place of the column `label`, `labelcells` says.
+"""
 
 import csv
 import io
@@ -7,8 +10,9 @@ import posixpath
 from pathlib import Path
 from typing import NamedTuple
 
-from pocketvision.data.dataset import counted
+from pocketvision.data.dataset import Task, counted
 from pocketvision.data.imagefile import ImageFile
+from pocketvision.data.labelcells import read_labels
 from pocketvision.data.tree import Tree
 from pocketvision.errors import InputError
 
@@ -18,9 +22,15 @@ class Labelled(NamedTuple):
 
     name: str  # posix path inside the data
     image: ImageFile
-    label: str
+    label: str  # "" where an image may have several
     group: str = ""  # images of one group stay in one split; "": it stands alone
     split: str = ""  # as the table spells it; "": the table does not say
+    several: tuple[str, ...] = ()  # in multi-label data: the names of all its classes
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of its classes: one, or in multi-label data any number."""
+        return (self.label,) if self.label else self.several
 
 
 class Row(NamedTuple):
@@ -29,29 +39,30 @@ class Row(NamedTuple):
     line: int
     path: str
     label: str
+    several: tuple[str, ...]
     group: str
     split: str
 
 
-def read_table(table: ImageFile, where: str, tree: Tree | None = None) -> list[Labelled]:
+def read_table(table: ImageFile, where: str, tree: Tree | None = None, task: Task | None = None) -> list[Labelled]:
     """The rows of a CSV, sorted by path; a row that says the same again is dropped.
 
     `tree` holds the images when the CSV lies in an archive. The separator may be a comma, semicolon or tab. A column
     `group` says what belongs together (an empty cell: nothing), a column `split` what is train, val or test (in every
-    row); other columns are ignored. Raises InputError when the table cannot be read, lacks a column, contradicts itself
+    row); other columns are ignored, if there is one of labels. `task` is what the labels are for, where that is known.
+    Raises InputError when the table cannot be read, lacks a column, contradicts itself
     or names images that are not there.
     """
     found: dict[str, Labelled] = {}
     missing: list[str] = []
-    for row in _rows(_text(table, where), where):
-        _require_cells(row, where)
+    for row in _rows(_text(table, where), task, where):
         item = _look_up(row, table, tree)
         if item is None:
             missing.append(row.path)
             continue
         first = found.setdefault(item.name, item)
         for what, here, before in (
-            ("labelled", item.label, first.label),
+            ("labelled", "|".join(item.labels), "|".join(first.labels)),
             ("in group", item.group, first.group),
             ("in split", item.split, first.split),
         ):
@@ -76,29 +87,33 @@ def _text(table: ImageFile, where: str) -> str:
         raise InputError(f"{where} is not UTF-8 text (byte {error.start:,}): save it as CSV in UTF-8") from error
 
 
-def _rows(text: str, where: str) -> list[Row]:
+def _rows(text: str, task: Task | None, where: str) -> list[Row]:
     header = text.lstrip().partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(f"{where}, line {reader.line_num}: not a CSV ({error}): save it again as CSV") from error
-    columns = [cell.strip().lower() for cell in rows[0][1]] if rows else []
-    if "path" not in columns or "label" not in columns:
-        names = ", ".join(columns)[:200] or "none"
-        raise InputError(f"{where} needs the columns path and label, found: {names}; name them in the first line")
-    places = [columns.index(name) if name in columns else None for name in ("path", "label", "group", "split")]
-    filled = [(line, row + [""] * len(columns)) for line, row in rows[1:]]
-    found = [Row(line, *(("" if place is None else row[place].strip()) for place in places)) for line, row in filled]
-    for row in found if "split" in columns else ():
-        if row.path and not row.split:
-            raise InputError(f"{where}, line {row.line}: the split is empty: write train, val or test")
+    columns = lines[0][1] if lines else []
+    lower = [name.lower() for name in columns]
+    if "path" not in lower:
+        header = ", ".join(lower)[:200] or "none"
+        raise InputError(f"{where} needs the columns path and label, found: {header}; name them in the first line")
+    rows = [(line, cells + [""] * (len(columns) - len(cells))) for line, cells in lines[1:]]
+    several, labels = read_labels(columns, rows, delimiter, task, where)
+    places = {name: lower.index(name) for name in ("path", "group", "split") if name in lower}
+    found = []
+    for (line, cells), names in zip(rows, labels, strict=True):
+        said = {name: cells[place] for name, place in places.items()}
+        empty = "path" if not said["path"] else "label" if not names and not several else ""
+        if empty:
+            raise InputError(f"{where}, line {line}: the {empty} is empty: fill it in")
+        if said.get("split") == "":
+            raise InputError(f"{where}, line {line}: the split is empty: write train, val or test")
+        one, many = ("" if several else names[0]), (names if several else ())
+        found.append(Row(line, said["path"], one, many, said.get("group", ""), said.get("split", "")))
     return found
-
-
-def _require_cells(row: Row, where: str) -> None:
-    if not row.path or not row.label:
-        raise InputError(f"{where}, line {row.line}: the {'label' if row.path else 'path'} is empty: fill it in")
 
 
 def _look_up(row: Row, table: ImageFile, tree: Tree | None) -> Labelled | None:
@@ -112,5 +127,5 @@ def _look_up(row: Row, table: ImageFile, tree: Tree | None) -> Labelled | None:
             if name.startswith("..") or os.path.isabs(name):  # two spellings, one image
                 name = Path(os.path.relpath(place, table.path.parent)).as_posix()
         if file is not None:
-            return Labelled(name, file, row.label, row.group, row.split)
+            return Labelled(name, file, row.label, row.group, row.split, row.several)
     return None

@@ -116,16 +116,19 @@ def pooled(found: list[dict[str, Any]]) -> dict[str, Any]:
     """One figure from all folds: each image counted once, the mean over the folds and its standard deviation.
 
     The interval is that of as many independent answers. The networks share most of their training images, which it does
-    not know; it is a little too narrow for that.
+    not know; it is a little too narrow for that. Where images have several labels, `map` and the others are means over
+    the folds by images, without an interval.
     """
     images = sum(fold["images"] for fold in found)
-    shares = {key: sum(fold[key] * fold["images"] for fold in found) / images for key in ("top1", "top5")}
-    each = [fold["top1"] for fold in found]
+    metric = "map" if "map" in found[0] else "top1"
+    keys: list[str] = [key for key in ("top1", "top5", "map", "f1", "exact") if key in found[0]]
+    shares = {key: sum(fold[key] * fold["images"] for fold in found) / images for key in keys}
+    each = [fold[metric] for fold in found]
     return {
         "split": f"{len(found)} folds",
         "images": images,
         **shares,
-        "top1_interval": list(wilson(shares["top1"], images)),
-        "top1_mean": statistics.mean(each),
-        "top1_std": statistics.stdev(each),
+        **({"top1_interval": list(wilson(shares["top1"], images))} if metric == "top1" else {}),
+        f"{metric}_mean": statistics.mean(each),
+        f"{metric}_std": statistics.stdev(each),
     }

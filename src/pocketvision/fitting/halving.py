@@ -95,12 +95,12 @@ def part_of(dataset: Dataset, images: int, seed: int) -> Dataset:
 
 
 def _some(samples: Sequence[Sample], most: int, seed: int) -> tuple[Sample, ...]:
-    by_class: dict[int, list[Sample]] = {}
+    by_class: dict[tuple[int, ...], list[Sample]] = {}
     for sample in samples:
-        by_class.setdefault(sample.label, []).append(sample)
+        by_class.setdefault(sample.labels[:1], []).append(sample)  # of several, the first decides
     found: list[Sample] = []
-    for label, members in sorted(by_class.items()):
-        random.Random(f"{seed}/{label}").shuffle(members)
+    for labels, members in sorted(by_class.items()):
+        random.Random("/".join(map(str, (seed, *labels)))).shuffle(members)
         found += members[: max(1, round(len(members) * min(1.0, most / len(samples))))]
     return tuple(found)
 
@@ -108,7 +108,7 @@ def _some(samples: Sequence[Sample], most: int, seed: int) -> tuple[Sample, ...]
 def explain_halving(pool: Sequence[Contender], winner: Contender, known: Sequence[dict[str, Any]]) -> str:
     """The course of it, in words."""
     first = [row for row in known if row["rung"] == 0]
-    results = ", ".join(f"{row['contender']} {row['val_top1']:.1%}" for row in first)
+    results = ", ".join(f"{row['contender']} {row.get('val_top1', row.get('val_map')):.1%}" for row in first)
     last = [row for row in known if row["rung"] == max(row["rung"] for row in known)]
     deciding = ", ".join(f"{row['contender']} {row['val_loss']:.3f}" for row in last)
     return (

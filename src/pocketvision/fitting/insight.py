@@ -22,6 +22,7 @@ from pocketvision.network import Network
 from pocketvision.progress import Steps
 from pocketvision.report.pictures import SIDE, Picture, picture
 from pocketvision.runtimes import torch as torch_runtime
+from pocketvision.scores import MultilabelEvaluation
 
 SHOWN = 12  # mistakes, and doubtful labels
 DOUBTED = 0.5  # a label that is believed more than this is not doubtful
@@ -34,16 +35,22 @@ def calibrate_network(net: Network, val: Sequence[Sample], show: bool = True) ->
     net.calibration = Calibration()
     some = val[:: math.ceil(len(val) / CALIBRATED_ON)]
     answered = evaluate_samples(torch_runtime.load(net), some, show)
+    if isinstance(answered, MultilabelEvaluation):
+        return  # each class for itself: there is no one answer to be unsure of
     net.calibration = calibrate(answered.probabilities, answered.labels)
 
 
 def look_closely(
-    net: Network, dataset: Dataset, result: Evaluation, split: str, show: bool = True
+    net: Network, dataset: Dataset, result: Evaluation | MultilabelEvaluation, split: str, show: bool = True
 ) -> tuple[dict[str, Any], dict[str, Picture]]:
     """The report's `calibration`, `mistakes`, `doubtful` and `profile`; and pictures of the images in them, by name.
 
-    `result` is what the exported file answered on `dataset.splits[split]`.
+    `result` is what the exported file answered on `dataset.splits[split]`. Where images have several labels there is
+    only the `profile`.
     """
+    costs = {key: value for key, value in profile(net).items() if key != "rows"}
+    if isinstance(result, MultilabelEvaluation):
+        return {"profile": costs}, {}
     held_out = dataset.splits[split]
     wrong = np.flatnonzero(result.answers != result.labels)
     worst = wrong[np.argsort(-result.probabilities[wrong].max(axis=1), kind="stable")][:SHOWN]
@@ -71,7 +78,7 @@ def look_closely(
             "least": float(believed.min()),
             "images": [_entry(net, looked[i], answered.probabilities[i], int(rather[i])) for i in doubtful],
         },
-        "profile": {key: value for key, value in profile(net).items() if key != "rows"},
+        "profile": costs,
     }
     return found, pictures
 

@@ -143,7 +143,7 @@ def _run(
     known = (weights.family, weights.width) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads)
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
-    start = Start(dataset.classes, channels, seed, weights)
+    start = Start(dataset.classes, channels, seed, weights, dataset.task)
     winner, seconds, reason = _contest(folder, choice, start, dataset, how)
     if show:
         say(reason)

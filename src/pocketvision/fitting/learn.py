@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pocketvision.data.dataset import Dataset
+from pocketvision.data.dataset import Dataset, Task
 from pocketvision.fitting.candidates import Candidate
 from pocketvision.fitting.halving import LEAST_IMAGES, LEAST_SECONDS, Contender, part_of
 from pocketvision.network import Network, build
@@ -28,12 +28,13 @@ class Start:
     channels: int
     seed: int
     weights: Weights | None = None
+    task: Task = "classify"
 
     def network(self, candidate: Candidate) -> Network:
         """A fresh network, or one with the pretrained weights when they are the candidate's."""
         torch.manual_seed(self.seed)  # here, not before: a resumed run has not built what an unbroken one has
         net = build(candidate.spec(len(self.classes), self.channels))
-        net.classes = self.classes
+        net.classes, net.task = self.classes, self.task
         if self.weights and candidate.pretrained:
             load_weights(net, self.weights)
         return net
@@ -55,7 +56,7 @@ def train_shortly(
 ) -> dict[str, Any]:
     """RUNG_EPOCHS epochs on as many images as `seconds` allow; `state` is a folder to resume from.
 
-    {val_loss, val_top1, seconds, epochs, images}
+    {val_loss, val_top1 (or val_map), seconds, epochs, images}
     """
     net = start.network(contender.candidate)
     few = part_of(dataset, 4 * contender.recipe.batch, start.seed)
@@ -68,7 +69,7 @@ def train_shortly(
     last = history.epochs[-1]
     return {
         "val_loss": last["val_loss"],
-        "val_top1": last["val_top1"],
+        **{key: value for key, value in last.items() if key in ("val_top1", "val_map")},
         "seconds": history.seconds,
         "epochs": len(history.epochs),
         "images": len(some.splits["train"]),

@@ -111,7 +111,7 @@ def choose_resolution(
     def judged(resolution: int, resize: int) -> dict[str, float]:
         sized = torch_runtime.load(at_resolution(net, resolution, resize))
         found = evaluate_samples(sized, some, show=False)
-        return {"val_loss": found.loss, "val_top1": found.top1}
+        return {"val_loss": found.loss, f"val_{found.metric}": found.value}
 
     crops = [{"resize": round(own / kept), **judged(own, round(own / kept))} for kept in KEPT]
     zoom = min(crops, key=lambda crop: crop["val_loss"])["resize"] / own

@@ -87,7 +87,9 @@ def train(
 
     def make() -> Network:
         torch.manual_seed(seed)
-        return create_model(model, width, resolution, dataset.classes, channels, weights)
+        net = create_model(model, width, resolution, dataset.classes, channels, weights)
+        net.task = dataset.task
+        return net
 
     def train_one(
         folder: RunFolder, net: Network, data: Dataset, how: Recipe, limit: float | None, more: More | None = None
@@ -141,7 +143,7 @@ def _run(
         "model": net.spec.name,
         "file": str(folder.out / MODEL),
         **net.metrics,
-        "top1_interval": list(result.interval),
+        f"{result.metric}_interval": list(result.interval),
         "epochs": len(history.epochs),
         "seconds": history.seconds,
     }

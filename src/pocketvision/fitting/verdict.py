@@ -22,6 +22,7 @@ from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.measure.machine import machine
 from pocketvision.network import Network
+from pocketvision.scores import MultilabelEvaluation
 from pocketvision.training.history import History
 
 FEW = 100  # held-out images; below, the interval of a middling accuracy is about 10 points wide on either side
@@ -36,7 +37,7 @@ class Shipped:
     check: dict[str, Any]
     latency: Latency
     attempts: int
-    result: Evaluation
+    result: Evaluation | MultilabelEvaluation
     split: str
 
 
@@ -70,10 +71,9 @@ def make_report(
         "verdict": {
             "model": net.spec.name,
             "split": shipped.split,
-            "top1": result.top1,
-            "top1_interval": list(result.interval),
-            "top5": result.top5,
-            "images": result.images,
+            "task": dataset.task,
+            **result.to_json(),
+            f"{result.metric}_interval": list(result.interval),
             "latency_ms": latency.median_ms,
             "latency_interval_ms": [latency.low_ms, latency.high_ms],
             "p10_ms": latency.p10_ms,
@@ -95,11 +95,11 @@ def make_report(
             "limits": settings["limits"],
             "decode_ms": _decode_ms(dataset.splits[shipped.split], net),
         },
-        "export_check": {**shipped.check, "top1": result.top1},
+        "export_check": {**shipped.check, result.metric: result.value},
         "candidates": rows,
         "shipping": shipping.to_json(),
         "training": history.to_json(),
-        "confusion": {"classes": list(dataset.classes), "matrix": result.confusion.tolist()},
+        **_confusion(result, dataset),
         "data": {
             "name": dataset.name,
             "source": dataset.source,
@@ -135,6 +135,13 @@ def shipped_rows(rows: list[dict[str, Any]], net: Network, latency: Latency) -> 
         "chosen": True,
     }
     return [shipped, *({**row, "chosen": False} for row in rows if row["model"] != name)]
+
+
+def _confusion(result: Evaluation | MultilabelEvaluation, dataset: Dataset) -> dict[str, Any]:
+    """Which class was taken for which; nothing where an image may have several."""
+    if isinstance(result, MultilabelEvaluation):
+        return {}
+    return {"confusion": {"classes": list(dataset.classes), "matrix": result.confusion.tolist()}}
 
 
 def _decode_ms(samples: Sequence[Sample], net: Network, images: int = 20) -> float:

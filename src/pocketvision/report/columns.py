@@ -67,6 +67,25 @@ EVAL: Columns = (
     ("top5",   "top-5",  lambda value: text.percent(value, 2)),
 )
 
+TRAIN_MULTILABEL: Columns = (
+    ("model",  "model",       _bare),
+    ("split",  "split",       _bare),
+    ("images", "images",      text.whole),
+    ("map",    "mAP",         text.percent),
+    ("f1",     "F1",          text.percent),
+    ("exact",  "all correct", text.percent),
+    ("epochs", "epochs",      _bare),
+    ("file",   "file",        _bare),
+)
+
+EVAL_MULTILABEL: Columns = (
+    ("split",  "split",       _bare),
+    ("images", "images",      text.whole),
+    ("map",    "mAP",         lambda value: text.percent(value, 2)),
+    ("f1",     "F1",          lambda value: text.percent(value, 2)),
+    ("exact",  "all correct", lambda value: text.percent(value, 2)),
+)
+
 PREDICT: Columns = (
     ("image",       "image",       _bare),
     ("name",        "class",       _bare),

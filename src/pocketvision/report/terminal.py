@@ -54,14 +54,15 @@ def verdict_panel(report: Mapping[str, Any], console: Console, folder: str | Pat
     verdict: Mapping[str, Any] = report.get("verdict") or {}
     check: Mapping[str, Any] = report.get("export_check") or {}
     kept, export = words.budget(verdict), words.export(check)
-    interval = verdict.get("top1_interval")
+    what, metric = ("mAP", "map") if verdict.get("task") == "multilabel" else ("accuracy", "top1")
+    interval = verdict.get(f"{metric}_interval")
     size = [
         f"{text.count(verdict.get(key))} {what}" for key, what in (("params", "parameters"), ("macs", "multiply-adds"))
     ]
     rows = [
         (
-            "accuracy",
-            _figure(text.percent(verdict.get("top1")), text.percent_interval(interval), words.split_images(verdict)),
+            what,
+            _figure(text.percent(verdict.get(metric)), text.percent_interval(interval), words.split_images(verdict)),
         ),
         ("latency", _figure(text.milliseconds(verdict.get("latency_ms")), words.where_measured(verdict))),
         ("", _bar(verdict, kept)),

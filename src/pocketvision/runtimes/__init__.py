@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.data.dataset import Task
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 
@@ -44,6 +45,8 @@ class Runnable(Protocol):
     @property
     def preprocessing(self) -> Preprocessing: ...
     @property
+    def task(self) -> Task: ...
+    @property
     def threshold(self) -> float | None: ...  # below this probability an answer is unsure; None: never
     @property
     def runtime(self) -> str: ...
@@ -53,7 +56,10 @@ class Runnable(Protocol):
     def version(self) -> str: ...
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """N x H x W x C pixels at `preprocessing.resolution` -> N x classes probabilities."""
+        """N x H x W x C pixels at `preprocessing.resolution` -> N x classes probabilities.
+
+        They sum to 1 for an image in the task "classify"; in "multilabel" each is between 0 and 1 for itself.
+        """
         ...
 
 

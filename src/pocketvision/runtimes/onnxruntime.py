@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from pocketvision.calibration import Calibration
+from pocketvision.data.dataset import TASKS, Task
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 from pocketvision.files import writable_folder, write_atomic
@@ -82,7 +83,7 @@ def convert(net: Network, path: str | Path, macs: int | None = None) -> Path:
     entry.value = json.dumps(
         {
             "format_version": FORMAT_VERSION,
-            "task": "classify",
+            "task": net.task,
             "name": net.spec.name,
             "classes": list(net.classes),
             "preprocessing": net.preprocessing.to_json(),
@@ -110,6 +111,11 @@ class OnnxRunnable:
     threshold: float | None = None
     runtime: str = "onnxruntime"
     version: str = onnxruntime.__version__
+
+    @property
+    def task(self) -> Task:
+        """One class for each image, or any number of them."""
+        return self.info["task"]
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """N x H x W x C pixels at the network's resolution -> N x classes probabilities."""
@@ -166,7 +172,7 @@ def _runnable(path: Path, data: bytes, session: onnxruntime.InferenceSession, th
             raise InputError(
                 f"{path} has format version {version}, this release reads {FORMAT_VERSION}: update pocketvision"
             )
-        if info["task"] != "classify":
+        if info["task"] not in TASKS:
             raise InputError(
                 f"{path} is for the task {info['task']!r}, which this release cannot run: update pocketvision"
             )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketvision.data.dataset import Task
 from pocketvision.data.image import ImageFile, Preprocessing, prepare
 from pocketvision.errors import InputError
 from pocketvision.results import Result
@@ -29,7 +30,7 @@ def predict(runnable: Runnable, images: AnyImage | Iterable[AnyImage], batch: in
     for chunk in batches(_each(images), batch):
         pixels = np.stack([prepare(image, runnable.preprocessing) for image in chunk])
         for image, probabilities in zip(chunk, runnable.run(pixels), strict=True):
-            results.append(Result(probabilities, runnable.classes, _name(image), runnable.threshold))
+            results.append(Result(probabilities, runnable.classes, _name(image), runnable.threshold, runnable.task))
     return results
 
 
@@ -43,6 +44,11 @@ class Exported:
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the outputs."""
         return self.runnable.classes
+
+    @property
+    def task(self) -> Task:
+        """One class for each image, or any number of them."""
+        return self.runnable.task
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pocketvision.data.dataset import Task
 from pocketvision.data.image import Preprocessing
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Shipped(nn.Module):
         # Pixels lie as N x H x W x C, which is PyTorch's channels_last: the permutation costs nothing.
         x = images.permute(0, 3, 1, 2).float()
         logits: Tensor = self.net((x - self.mean) * self.scale)
-        return (logits.float() * self.sharpness).softmax(dim=1)
+        sharpened = logits.float() * self.sharpness
+        return sharpened.sigmoid() if self.net.task == "multilabel" else sharpened.softmax(dim=1)
 
 
 @contextmanager
@@ -82,6 +84,7 @@ class TorchRunnable:
     preprocessing: Preprocessing
     threads: int
     threshold: float | None = None
+    task: Task = "classify"
     runtime: str = "torch"
     version: str = str(torch.__version__)
 
@@ -103,4 +106,5 @@ def load(net: Network, threads: int = 0) -> TorchRunnable:
         torch.set_num_threads(threads)
     # A copy, because channels_last changes how weights lie in memory, which neither training nor saving expects.
     shipped = copy.deepcopy(Shipped(net)).eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return TorchRunnable(shipped, net.classes, net.preprocessing, torch.get_num_threads(), net.calibration.threshold)
+    threads = torch.get_num_threads()
+    return TorchRunnable(shipped, net.classes, net.preprocessing, threads, net.calibration.threshold, net.task)

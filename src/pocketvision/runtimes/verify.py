@@ -20,7 +20,7 @@ class ExportCheck:
     """How far two runtimes agree on the same image files."""
 
     images: int  # compared
-    top1_agreement: float  # fraction of images with the same most probable class
+    top1_agreement: float  # fraction of images with the same most probable class; in "multilabel", the same labels
     max_abs_error: float  # largest difference of any probability
     runtime: str  # of the candidate
     top1: float | None = None  # accuracy of the candidate, where labels were given
@@ -47,9 +47,10 @@ def compare(
         raise InputError(
             f"cannot check {candidate.runtime} against {reference.runtime} without images: give at least one"
         )
-    if reference.classes != candidate.classes:
+    if reference.classes != candidate.classes or reference.task != candidate.task:
         raise InputError(
-            f"{candidate.runtime} and {reference.runtime} cannot be compared: their class names or their order differ"
+            f"{candidate.runtime} and {reference.runtime} cannot be compared: their class names or their order differ, "
+            "or their tasks"
         )
     compared, agreed, correct, error = 0, 0, 0, 0.0
     skipped = Skipped()
@@ -64,7 +65,10 @@ def compare(
         found = candidate.run(np.stack([picture for _, picture in pictures.values()]))
         compared += len(pictures)
         answers = found.argmax(axis=1)
-        agreed += int((answers == expected.argmax(axis=1)).sum())
+        if candidate.task == "multilabel":
+            agreed += int(((found >= 0.5) == (expected >= 0.5)).all(axis=1).sum())
+        else:
+            agreed += int((answers == expected.argmax(axis=1)).sum())
         # A NaN must not vanish in a maximum: it is the largest error there is.
         error = max(error, float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()))
         if labels is not None:

@@ -12,6 +12,7 @@ from pocketvision.files import write_atomic
 from pocketvision.training.recipe import Recipe
 
 METRICS_FILE = "metrics.csv"
+# In "multilabel" val_map stands in place of val_top1.
 COLUMNS = ("epoch", "train_loss", "val_loss", "val_top1", "lr", "resolution", "images_per_second", "seconds")
 
 
@@ -55,13 +56,14 @@ class History:
     def note(self) -> str:
         """The last epoch in a few words."""
         last = self.epochs[-1]
-        top1 = "" if last["val_top1"] is None else f", val {last['val_top1']:.1%}"
-        return f"epoch {last['epoch']} loss {last['train_loss']:.3f}{top1}"
+        score = last.get("val_top1", last.get("val_map"))
+        return f"epoch {last['epoch']} loss {last['train_loss']:.3f}" + ("" if score is None else f", val {score:.1%}")
 
     def write(self, out: Path) -> None:
         """The whole history as CSV, rewritten after each epoch so that it never holds half a line."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS)
+        several = bool(self.epochs) and "val_map" in self.epochs[0]
+        writer = csv.DictWriter(text, ["val_map" if several and name == "val_top1" else name for name in COLUMNS])
         writer.writeheader()
         writer.writerows(self.epochs)
         write_atomic(out / METRICS_FILE, text.getvalue())

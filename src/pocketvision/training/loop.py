@@ -11,7 +11,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from pocketvision.data.dataset import Dataset
@@ -24,6 +23,7 @@ from pocketvision.training.balance import class_weights
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import History
 from pocketvision.training.loggers import start_loggers
+from pocketvision.training.losses import objective
 from pocketvision.training.memory import keep_freed_memory
 from pocketvision.training.mixing import mixing
 from pocketvision.training.modes import quicken_statistics, set_training
@@ -56,12 +56,16 @@ class Trainer:
         self.show = show and self.accelerator.is_main_process
         self.net = net.to(self.accelerator.device).to(memory_format=torch.channels_last)
         p = net.preprocessing
-        train = dataset.splits["train"]
-        images = Images(train, p, recipe.augmentation, recipe.seed, "reading training images", self.show)
+        self.objective = objective(dataset)
+        images = Images(
+            self.objective.samples("train"), p, recipe.augmentation, recipe.seed, "reading training images", self.show
+        )
+        if recipe.balance and dataset.task != "classify":
+            raise InputError("balance in the recipe is for images with one class each: leave it out for several labels")
         weights = class_weights(images.samples, len(dataset.classes)) if recipe.balance else None
         self.sampler = EpochSampler(len(images), recipe.seed, p.resolution, weights)
         self.train_batches = batches(images, min(recipe.batch, len(images)), self.sampler)
-        val = Images(dataset.splits.get("val", ()), p, None, recipe.seed, "reading validation images", self.show)
+        val = Images(self.objective.samples("val"), p, None, recipe.seed, "reading validation images", self.show)
         self.val_batches = batches(val, max(64, recipe.batch))
         self.mean = torch.tensor(p.mean).view(1, -1, 1, 1).to(self.accelerator.device) * 255
         self.scale = 1 / (torch.tensor(p.std).view(1, -1, 1, 1).to(self.accelerator.device) * 255)
@@ -92,7 +96,7 @@ class Trainer:
                 row = self._epoch(epoch, planned, model, average, optimizer, loader, progress)
                 trained = time.monotonic() - began
                 if planned.validates(epoch):
-                    row["val_loss"], row["val_top1"] = self.validate(average.module)
+                    row["val_loss"], row[f"val_{self.objective.metric}"] = self.validate(average.module)
                 row["seconds"] = time.monotonic() - began
                 row["images_per_second"] = len(self.sampler) / trained
                 history.epochs.append(row)
@@ -170,7 +174,7 @@ class Trainer:
             "epoch": epoch + 1,
             "train_loss": loss_sum / seen,
             "val_loss": None,
-            "val_top1": None,
+            f"val_{self.objective.metric}": None,
             "lr": max(group["lr"] for group in optimizer.param_groups),
             "resolution": self.sampler.side[0],
         }
@@ -178,13 +182,13 @@ class Trainer:
     def step(self, model: nn.Module, optimizer: Any, images: Tensor, labels: Tensor) -> float:
         """One step of the optimiser on uint8 N x C x H x W `images`; the loss."""
         optimizer.zero_grad()
-        x, targets = self.normalise(images), labels.to(self.accelerator.device)
+        x, targets = self.normalise(images), self.objective.targets(labels.to(self.accelerator.device))
         if self.mix:
             x, targets = self.mix(x, targets)
             x = x.contiguous(memory_format=torch.channels_last)
         with self.accelerator.autocast():
             logits = model(x)
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)
+        loss = self.objective.loss(logits.float(), targets, self.recipe.label_smoothing)
         self.accelerator.backward(loss)
         optimizer.step()
         return loss.item()
@@ -195,16 +199,14 @@ class Trainer:
 
     @torch.inference_mode()
     def validate(self, net: nn.Module) -> tuple[float | None, float | None]:
-        """(mean cross-entropy, top-1) of `net` on the validation split; (None, None) when there is none."""
+        """(mean loss, score by the task's metric) of `net` on the validation split; (None, None) when there is none."""
         net.eval()
-        loss, right, seen = 0.0, 0, 0
-        for images, labels in self.val_batches:
-            logits = net(self.normalise(images))
-            labels = labels.to(logits.device)
-            loss += F.cross_entropy(logits, labels, reduction="sum").item()
-            right += int((logits.argmax(1) == labels).sum())
-            seen += len(labels)
-        return (loss / seen, right / seen) if seen else (None, None)
+        found = [(net(self.normalise(images)), labels) for images, labels in self.val_batches]
+        if not found:
+            return None, None
+        logits = torch.cat([answers for answers, _ in found])
+        targets = self.objective.targets(torch.cat([labels for _, labels in found]).to(logits.device))
+        return self.objective.loss(logits, targets).item(), self.objective.score(logits, targets)
 
     def _loses_patience(self, history: History) -> bool:
         best = history.best_epoch

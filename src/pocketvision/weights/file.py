@@ -15,6 +15,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from pocketvision.calibration import Calibration
+from pocketvision.data.dataset import TASKS
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
@@ -34,7 +35,7 @@ def save(net: Network, path: str | Path) -> Path:
     description = {
         "format_version": FORMAT_VERSION,
         "spec": json.loads(net.spec.to_json()),
-        "task": "classify",
+        "task": net.task,
         "classes": list(net.classes),
         "preprocessing": net.preprocessing.to_json(),
         "calibration": net.calibration.to_json(),
@@ -58,6 +59,9 @@ def load(path: str | Path) -> Network:
         raise InputError(f"{path} has format version {version}; this pocketvision reads version {FORMAT_VERSION}")
     if description.get("sha256") != _hash(tensors):
         raise InputError(f"{path} was altered after it was written (its tensors do not match their hash)")
+    task = description.get("task")
+    if task not in TASKS:
+        raise InputError(f"{path} is for the task {task!r}, which this release cannot run: update pocketvision")
     try:
         spec = Spec.from_json(json.dumps(description["spec"]))
         net = build_meta(spec)
@@ -69,7 +73,7 @@ def load(path: str | Path) -> Network:
         raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
     if len(classes) != spec.head.classes:
         raise InputError(f"{path} names {len(classes)} classes, but its network has {spec.head.classes} outputs")
-    net.classes = classes
+    net.classes, net.task = classes, task
     fill(net, tensors, str(path))
     return net.eval()
 

@@ -1,0 +1,91 @@
+"""What the cells of a table say about each image: one class, or several.
+
+The rules, in this order:
+
+1. A column `label` gives one name, whatever it holds, with one exception: several, when some cells are separated by `|`
+   (or by `;`, where that does not separate columns) and every name in them also stands alone in another cell. When only
+   some of those names do, we ask.
+2. A column `labels` (plural) gives several names, separated in that way; an empty cell is an image that shows none of
+   the classes.
+3. Without either, each column besides path, group and split is a class: 1 where the image shows it, 0 elsewhere.
+"""
+
+from collections.abc import Sequence
+
+from pocketvision.errors import InputError
+
+Lines = Sequence[tuple[int, Sequence[str]]]  # line number and cells of each row
+RESERVED = ("path", "group", "split")
+BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
+
+
+def read_labels(
+    columns: Sequence[str], rows: Lines, delimiter: str, task: str | None, where: str
+) -> tuple[bool, list[tuple[str, ...]]]:
+    """(whether an image may have several, the names of each row); `task` is what they are for, where that is known.
+
+    Raises InputError for a table without labels, for cells that could mean one class or several, and when the task
+    is "classify" and an image has not exactly one.
+    """
+    lower = [name.lower() for name in columns]
+    if "label" in lower:
+        place = lower.index("label")
+        several, names = _one_or_several([(line, row[place]) for line, row in rows], delimiter, task, where)
+    elif "labels" in lower:
+        cells = [(line, row[lower.index("labels")]) for line, row in rows]
+        mark = next(iter(_marks(cells, delimiter)), "|")
+        several, names = True, [_parts(cell, mark) for _, cell in cells]
+    else:
+        several, names = True, _from_columns(columns, rows, where)
+    if task == "classify" and several:
+        if wrong := next((line for (line, _), found in zip(rows, names, strict=True) if len(found) != 1), None):
+            raise InputError(
+                f"{where}, line {wrong}: the image has several classes or none, but the network gives one answer: "
+                "keep one label for each image"
+            )
+        several = False
+    return several or task == "multilabel", names
+
+
+def _marks(cells: Sequence[tuple[int, str]], delimiter: str) -> list[str]:
+    """The separators of names that occur, apart from the one of the columns."""
+    return [mark for mark in "|;" if mark != delimiter and any(mark in cell for _, cell in cells)]
+
+
+def _parts(cell: str, mark: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in cell.split(mark) if part.strip()))
+
+
+def _one_or_several(
+    cells: Sequence[tuple[int, str]], delimiter: str, task: str | None, where: str
+) -> tuple[bool, list[tuple[str, ...]]]:
+    single: list[tuple[str, ...]] = [(cell,) if cell else () for _, cell in cells]
+    marks = [] if task == "classify" else _marks(cells, delimiter)
+    for mark in marks:
+        joined = [(line, cell) for line, cell in cells if mark in cell]
+        alone = {cell for _, cell in cells if mark not in cell}
+        known = [part in alone for _, cell in joined for part in _parts(cell, mark)]
+        if task == "multilabel" or all(known):
+            return True, [_parts(cell, mark) for _, cell in cells]
+        if any(known):
+            line, cell = joined[0]
+            raise InputError(
+                f"{where}, line {line}: {cell} could be one class or several: call the column labels if it is several, "
+                f"write the name without {mark} if it is one"
+            )
+    return False, single
+
+
+def _from_columns(columns: Sequence[str], rows: Lines, where: str) -> list[tuple[str, ...]]:
+    places = [i for i, name in enumerate(columns) if name and name.lower() not in RESERVED]
+    odd = {i: wrong for i in places if (wrong := next(((n, r[i]) for n, r in rows if r[i] not in BITS), None))}
+    if not places or len(odd) == len(places):
+        names = ", ".join(name.lower() for name in columns)[:200] or "none"
+        raise InputError(f"{where} needs the columns path and label, found: {names}; name them in the first line")
+    if odd:
+        place, (line, cell) = next(iter(odd.items()))
+        raise InputError(
+            f"{where}, line {line}: {cell or 'nothing'} in the column {columns[place]}: without a column label, each "
+            "is a class with 1 or 0 in every row; take others away"
+        )
+    return [tuple(columns[i] for i in places if BITS[row[i]]) for _, row in rows]
