@@ -3,8 +3,8 @@
     python experiments/ants_bees/run.py DATA WEIGHTS [--budgets 4ms 7ms] [--seeds 0 1 2]
 
 Each budget and seed is a stage of its own in runs/ants_bees/, at most 10 minutes on two cores, and resumed when the
-command is given again. Run it on a quiet machine: the clock decides. Writes results.json beside this file, and keeps the
-rows that are there for other budgets and seeds.
+command is given again. Run it on a quiet machine: the clock decides. Writes results.json beside this file, and keeps
+the rows that are there for other budgets and seeds.
 """
 
 from __future__ import annotations
