@@ -26,9 +26,9 @@ def split(
 
     Of each class with two images or more at least one is held out, and at least one stays. Whole groups are held out
     where images have groups; there, and where images have several classes, the shares come as close as they can.
-    `together` are sets of names, such as copies of one picture: with one class for each image and without groups, they
-    stay in train unless all of them were drawn, or else val would be left without any image of a class. The same data
-    and seed give the same split. Raises InputError when no class has two images, or two groups.
+    `together` are sets of names, such as copies of one picture: without groups, they too are held out whole, unless a
+    class has nothing else. The same data and seed give the same split. Raises InputError when no class has two images,
+    or two groups.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
         return dataset
@@ -37,10 +37,12 @@ def split(
             f"a validation share of {val_fraction:g} is not possible: give one between 0 and 1, such as 0.2"
         )
     train = dataset.splits["train"]
-    if dataset.task == "classify" and not any(sample.group for sample in train):
-        held_out = _undivided(train, _class_by_class(dataset, val_fraction, seed), together)
-    else:  # who says what belongs together has said it all
-        held_out = _as_dealt(dataset, val_fraction, seed)
+    grouped = any(sample.group for sample in train)
+    units = {} if grouped else _units(train, together)  # who says what belongs together has said it all
+    if grouped or dataset.task == "multilabel":
+        held_out = _as_dealt(dataset, val_fraction, seed, units)
+    else:
+        held_out = _class_by_class(dataset, val_fraction, seed, units)
     parts = {
         "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
         "val": tuple(train[index] for index in sorted(held_out)),
@@ -48,24 +50,35 @@ def split(
     return replace(dataset, splits=parts | {name: part for name, part in dataset.splits.items() if name != "train"})
 
 
-def _class_by_class(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
+def _class_by_class(dataset: Dataset, val_fraction: float, seed: int, units: dict[int, set[int]]) -> set[int]:
+    """Places in train to hold out; a unit as a whole or not at all, unless its class has nothing smaller."""
+    train = dataset.splits["train"]
     members: dict[int, list[int]] = {}
-    for index, sample in enumerate(dataset.splits["train"]):
+    for index, sample in enumerate(train):
         members.setdefault(sample.label, []).append(index)
     held_out: set[int] = set()
     for label, indices in sorted(members.items()):
         # A generator for each class: images added to one class do not reshuffle the others.
         random.Random(f"{seed}/{dataset.classes[label]}").shuffle(indices)
-        held_out.update(indices[: min(max(1, round(len(indices) * val_fraction)), len(indices) - 1)])
+        wanted = min(max(1, round(len(indices) * val_fraction)), len(indices) - 1)
+        drawn: set[int] = set()
+        for index in indices:
+            unit = units.get(index, {index})
+            if len(drawn | unit) <= wanted and all(train[other].label == label for other in unit):
+                drawn |= unit
+        held_out |= drawn or set(indices[:wanted])
     if not held_out:
         raise InputError(f"data {dataset.source} has one image per class, none to validate on: add images")
     return held_out
 
 
-def _as_dealt(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
-    """For whole groups, and for images with several labels."""
+def _as_dealt(dataset: Dataset, val_fraction: float, seed: int, units: dict[int, set[int]]) -> set[int]:
+    """For whole groups, and for images with several labels; the latter in `units`."""
     train = dataset.splits["train"]
     groups = bundles(train)
+    if units:
+        whole = [units.get(index, {index}) for index in range(len(train))]
+        groups = [sorted(unit) for index, unit in enumerate(whole) if index == min(unit)]
     what = "group" if any(sample.group for sample in train) else "image"
     column = ", or leave the column group out" if what == "group" else ""
     if len(groups) == 1:
@@ -83,20 +96,15 @@ def _as_dealt(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
     return {index for group, out in zip(groups, held, strict=True) if out for index in group}
 
 
-def _undivided(train: Sequence[Sample], held_out: set[int], together: Iterable[Collection[str]]) -> set[int]:
-    """`held_out` without the images whose copies stay in train, as long as each class keeps one."""
+def _units(train: Sequence[Sample], together: Iterable[Collection[str]]) -> dict[int, set[int]]:
+    """Place in `train` -> all places that must not be divided from it; images in no set are left out."""
     places = {_key(sample): index for index, sample in enumerate(train)}
-    left = Counter(train[index].label for index in held_out)
-    kept = set(held_out)
+    units: dict[int, set[int]] = {}
     for group in together:
-        inside = [places[name] for name in group if name in places]
-        if all(index in kept for index in inside):
-            continue
-        for index in inside:
-            if index in kept and left[train[index].label] > 1:
-                kept.discard(index)
-                left[train[index].label] -= 1
-    return kept
+        members = {places[name] for name in group if name in places}
+        joined = members.union(*(units.get(index, ()) for index in members))
+        units.update(dict.fromkeys(joined, joined))
+    return units
 
 
 def require_classes(dataset: Dataset) -> None:
