@@ -158,6 +158,14 @@ def test_every_class_keeps_its_share(pairs: Path, tmp_path: Path) -> None:
         assert all(abs(fold[name] - whole[name] / 4) <= 4 for name in dataset.classes)
 
 
+def test_copies_stay_together(pairs: Path) -> None:
+    dataset = open_dataset(pairs)
+    copies = [{f"{3 * i:03}.png", f"{3 * i + 1:03}.png"} for i in range(120)]
+    parts = split(dataset, together=copies)
+    held_out = {sample.name for sample in parts.splits["val"]}
+    assert all(len(copy & held_out) in (0, 2) for copy in copies) and 60 <= len(held_out) <= 84
+
+
 def test_labels_that_changed_are_noticed(tmp_path: Path) -> None:
     text = "path,labels\na.png,cat|dog\nb.png,cat\n"
     save_splits(table(tmp_path / "data", text), tmp_path / "splits.json")

@@ -26,9 +26,9 @@ def split(
 
     Of each class with two images or more at least one is held out, and at least one stays. Whole groups are held out
     where images have groups; there, and where images have several classes, the shares come as close as they can.
-    `together` are sets of names, such as copies of one picture: with one class for each image and without groups, a set
-    is held out as a whole or not at all, unless its class has nothing else. The same data and seed give the same split.
-    Raises InputError when no class has two images, or two groups.
+    `together` are sets of names, such as copies of one picture: without groups, they too are held out whole, unless a
+    class has nothing else. The same data and seed give the same split. Raises InputError when no class has two images,
+    or two groups.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
         return dataset
@@ -37,10 +37,12 @@ def split(
             f"a validation share of {val_fraction:g} is not possible: give one between 0 and 1, such as 0.2"
         )
     train = dataset.splits["train"]
-    if dataset.task == "classify" and not any(sample.group for sample in train):
-        held_out = _class_by_class(dataset, val_fraction, seed, _units(train, together))
-    else:  # who says what belongs together has said it all
-        held_out = _as_dealt(dataset, val_fraction, seed)
+    grouped = any(sample.group for sample in train)
+    units = {} if grouped else _units(train, together)  # who says what belongs together has said it all
+    if grouped or dataset.task == "multilabel":
+        held_out = _as_dealt(dataset, val_fraction, seed, units)
+    else:
+        held_out = _class_by_class(dataset, val_fraction, seed, units)
     parts = {
         "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
         "val": tuple(train[index] for index in sorted(held_out)),
@@ -70,10 +72,13 @@ def _class_by_class(dataset: Dataset, val_fraction: float, seed: int, units: dic
     return held_out
 
 
-def _as_dealt(dataset: Dataset, val_fraction: float, seed: int) -> set[int]:
-    """For whole groups, and for images with several labels."""
+def _as_dealt(dataset: Dataset, val_fraction: float, seed: int, units: dict[int, set[int]]) -> set[int]:
+    """For whole groups, and for images with several labels; the latter in `units`."""
     train = dataset.splits["train"]
     groups = bundles(train)
+    if units:
+        whole = [units.get(index, {index}) for index in range(len(train))]
+        groups = [sorted(unit) for index, unit in enumerate(whole) if index == min(unit)]
     what = "group" if any(sample.group for sample in train) else "image"
     column = ", or leave the column group out" if what == "group" else ""
     if len(groups) == 1:
