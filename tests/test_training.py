@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import platform
 from pathlib import Path
 
@@ -10,15 +11,21 @@ import pytest
 import torch
 
 from pocketvision.blocks import ConvBN
+from pocketvision.data.augment import Augmentation
 from pocketvision.data.dataset import Dataset
+from pocketvision.data.loader import Images, Key
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import split
 from pocketvision.errors import InputError
 from pocketvision.models import create_model
 from pocketvision.network import Network
 from pocketvision.training import loop
+from pocketvision.training.balance import class_weights
+from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import COLUMNS, History
+from pocketvision.training.loggers import check_loggers
 from pocketvision.training.memory import keep_freed_memory
+from pocketvision.training.plan import More
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.schedule import rate
 from pocketvision.training.state import read_notes
@@ -142,3 +149,64 @@ def test_schedule() -> None:
 def test_recipes_that_make_no_sense(wrong: dict) -> None:
     with pytest.raises(InputError, match="in the recipe"):
         Recipe(**wrong)
+
+
+def test_a_finished_run_is_trained_longer_once(digits: Dataset, tmp_path: Path) -> None:
+    loop.train_network(network(), digits, recipe(2), out=tmp_path, show=False)
+    more = More(seconds=1.5, after_epoch=2)
+    history = loop.train_network(network(), digits, recipe(2), out=tmp_path, show=False, more=more)
+    assert 3 <= len(history.epochs) <= 4  # as many as the time allows, and at most the recipe's once more
+    assert history.epochs[2]["lr"] <= 0.5 * 4e-3 + 1e-9
+    again = loop.train_network(network(), digits, recipe(2), out=tmp_path, show=False, more=more)
+    assert again.epochs == history.epochs  # the same request, after it was carried out
+
+
+def test_patience_ends_a_run_and_keeps_the_best(digits: Dataset, tmp_path: Path) -> None:
+    stuck = recipe(40, lr=1e-9, patience=3, average=0.0)  # nothing is learned: the loss stops falling
+    net = network()
+    history = loop.train_network(net, digits, stuck, out=tmp_path, show=False)
+    assert history.stopped_early and len(history.epochs) == history.best_epoch + 3 < 40
+    again = loop.train_network(network(), digits, stuck, out=tmp_path, show=False)
+    assert again.epochs == history.epochs  # a stopped run stays stopped
+
+
+def test_growing_pictures_blended_images_balanced_classes_frozen_rows(digits: Dataset) -> None:
+    few = Dataset("few", "few", digits.classes, {**digits.splits, "train": digits.splits["train"][:70]})
+    net = network()
+    first = net.trunk[0].conv.weight.clone()
+    changes = {"progressive": 0.5, "mixup": 0.2, "cutmix": 1.0, "balance": True, "freeze": 1, "head_warmup": 0.2}
+    history = loop.train_network(net, few, recipe(4, **changes), show=False)
+    assert [row["resolution"] for row in history.epochs] == [16, 16, 16, 16]  # the smallest step is 16 px
+    assert torch.equal(net.trunk[0].conv.weight, first)
+    weights = class_weights(few.splits["train"], 4)
+    shares = [float(weights[[s.label == c for s in few.splits["train"]]].sum()) for c in (0, 1)]
+    assert shares[0] == pytest.approx(shares[1])  # 40 and 30 images, drawn equally often
+
+
+def test_epochs_differ_and_images_do_not_depend_on_the_order(digits: Dataset) -> None:
+    p = network().preprocessing
+    images = Images(digits.splits["train"], p, Augmentation(crop=(0.3, 1.0)), seed=1, show=False)
+    keys = [Key(image, epoch, (16, 16)) for epoch in (0, 1) for image in (3, 4)]
+    there = {key: images[key][0] for key in keys}
+    back = {key: images[key][0] for key in reversed(keys)}
+    assert all(torch.equal(there[key], back[key]) for key in keys)
+    assert not torch.equal(there[keys[0]], there[keys[2]])
+
+
+def test_loggers(digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown logger 'tensorbord'"):
+        check_loggers(["tensorbord"])
+    if importlib.util.find_spec("tensorboard") is None:
+        with pytest.raises(InputError, match="pip install tensorboard"):
+            check_loggers(["tensorboard"])
+        return
+    loop.train_network(network(), digits, recipe(1), out=tmp_path, show=False, loggers=("tensorboard",))
+    assert list(tmp_path.rglob("events.out.tfevents*"))
+
+
+def test_devices_that_are_not_there() -> None:
+    with pytest.raises(InputError, match="unknown device 'gpu'"):
+        make_accelerator("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="no device 'cuda'"):
+            make_accelerator("cuda")
