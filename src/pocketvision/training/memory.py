@@ -1,8 +1,7 @@
 """Keeping freed memory in the process.
 
 A training step allocates and frees hundreds of megabytes. By default glibc gives large blocks back to the kernel at
-once, which must then clear every page again for the next step: half of the time of a step at 224 px
-(`experiments/throughput`).
+once, which must then clear every page again for the next step. What that costs: `experiments/throughput`.
 """
 
 from __future__ import annotations
