@@ -16,6 +16,7 @@ from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, part_of
 from pocketvision.fitting.learn import Start, train_shortly
 from pocketvision.fitting.limits import Limits
+from pocketvision.journal import Journal
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.training.recipe import Recipe
 from pocketvision.units import parse_bytes, parse_count
@@ -82,7 +83,7 @@ def test_a_short_training_for_real(tmp_path: Path) -> None:
     digits = split(open_dataset("digits"))
     some = grid(10, 1, 8, None, Limits.parse(params="300k"))
     contender = Contender(some[0], Recipe(batch=32, flip=False), "plain")
-    found = train_shortly(Start(digits.classes, 1, 0), contender, digits, 2.0, tmp_path, "cpu", False)
+    found = train_shortly(Start(digits.classes, 1, 0), contender, digits, 2.0, tmp_path, "cpu", False, Journal())
     assert found["epochs"] >= 1 and 0 < found["val_loss"] < 10 and 0 < found["images"] <= len(digits.splits["train"])
 
 

@@ -81,7 +81,7 @@ def test_mixed_batches_have_soft_labels() -> None:
 @pytest.mark.parametrize("policy", ["basic", "trivial", "rand"])
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_views_have_the_size_asked_for(policy: str, channels: int) -> None:
-    view = Augmentation(policy=policy, erase=1.0, color=0.4).build((24, 32), channels)(
+    view = Augmentation(policy=policy, erase=1.0).build((24, 32), channels)(
         torch.randint(0, 256, (channels, 40, 50), dtype=torch.uint8)
     )
     assert view.shape == (channels, 24, 32) and view.dtype == torch.uint8

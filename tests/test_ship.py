@@ -10,6 +10,7 @@ import torch
 from pocketvision.data.dataset import Sample
 from pocketvision.data.sources import open_dataset
 from pocketvision.fitting.ship import at_resolution, choose_resolution, explain_resolution, ladder, time_networks
+from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
 from pocketvision.models import create_model
 from pocketvision.network import Network
@@ -43,7 +44,7 @@ def test_the_same_weights_see_other_sizes(net: Network) -> None:
 
 
 def test_the_lowest_validation_loss_within_the_budget_ships(net: Network, val: Sequence[Sample]) -> None:
-    shipping = choose_resolution(net, val, 112 / 0.97, clock(1.0))
+    shipping = choose_resolution(net, val, 112 / 0.97, clock(1.0), Journal())
     tried = {row["resolution"]: row for row in shipping.tried}
     judged = {resolution: row["val_loss"] for resolution, row in tried.items() if "val_loss" in row}
     assert set(judged) == {96, 104, 112}
@@ -56,13 +57,13 @@ def test_the_lowest_validation_loss_within_the_budget_ships(net: Network, val: S
 
 
 def test_a_slower_machine_gets_a_smaller_picture(net: Network, val: Sequence[Sample]) -> None:
-    shipping = choose_resolution(net, val, 80 / 0.97, clock(1.0))
+    shipping = choose_resolution(net, val, 80 / 0.97, clock(1.0), Journal())
     assert shipping.resolution == 80
     assert "Trained at 96 px, shipped at 80 px" in explain_resolution(96, shipping, 80, "val")[1]
     assert "ship at 72 px" in explain_resolution(96, shipping, 72, "val")[2]
-    assert choose_resolution(net, val, 1.0, clock(1.0)).resolution == 48  # nothing fits: as near as it goes
+    assert choose_resolution(net, val, 1.0, clock(1.0), Journal()).resolution == 48  # nothing fits: as near as it goes
 
 
 def test_real_clock(net: Network) -> None:
-    small, large = time_networks([at_resolution(net, 48), at_resolution(net, 120)], "onnxruntime", 1, 1000.0)
+    small, large = time_networks([at_resolution(net, 48), at_resolution(net, 120)], "onnxruntime", 1, 1000.0, Journal())
     assert small.calls > 0 and large.calls > 0

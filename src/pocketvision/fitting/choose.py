@@ -12,6 +12,7 @@ import numpy as np
 
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate, largest_that_fits, lines, predict_ms
+from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.settle import settled
@@ -38,16 +39,29 @@ LONG = Look(25, 0.05, 8.0)  # before the decision, and of the file that ships
 
 @dataclass
 class Timer:
-    """Times candidates in the runtime that will run them, with the real number of classes; remembers every result."""
+    """Times candidates in the runtime that will run them, with the real number of classes; remembers every result.
+
+    What is in the `journal` is not timed again: a killed run goes on where it was.
+    """
 
     classes: int
     channels: int
     runtime: str
     threads: int
     known: dict[Candidate, Latency] = field(default_factory=dict)
+    journal: Journal = field(default_factory=Journal)
 
     def time(self, candidates: Sequence[Candidate], look: Look = SHORT) -> None:
         """Export and time `candidates` together, interleaved."""
+        names = ", ".join(candidate.name for candidate in candidates)
+        found = self.journal.once(f"{names}: {look.rounds} rounds", lambda: self._measure(candidates, look))
+        for candidate in candidates:
+            latency, before = Latency(**found[candidate.name]), self.known.get(candidate)
+            # Other work on the machine only ever adds time: of two looks the faster one saw the network alone.
+            if before is None or latency.high_ms < before.high_ms:
+                self.known[candidate] = latency
+
+    def _measure(self, candidates: Sequence[Candidate], look: Look) -> dict[str, Any]:
         runtime = get_runtime(self.runtime)
         with tempfile.TemporaryDirectory() as folder:
             calls = {}
@@ -57,11 +71,7 @@ class Timer:
                 runtime.convert(net, path)
                 calls[candidate.name] = open_call(self.runtime, path, self.threads)
             found = time_interleaved(calls, threads=self.threads, **asdict(look))
-        for candidate in candidates:
-            latency, before = found[candidate.name], self.known.get(candidate)
-            # Other work on the machine only ever adds time: of two looks the faster one saw the network alone.
-            if before is None or latency.high_ms < before.high_ms:
-                self.known[candidate] = latency
+        return {name: asdict(latency) for name, latency in found.items()}
 
 
 def open_call(runtime: str, path: Path, threads: int) -> Callable[[], object]:

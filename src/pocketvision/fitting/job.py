@@ -30,6 +30,8 @@ from pocketvision.fitting.ship import (
 )
 from pocketvision.fitting.survey import survey
 from pocketvision.fitting.verdict import Shipped, make_report, time_again
+from pocketvision.journal import Journal
+from pocketvision.measure.latency import Latency
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
@@ -44,6 +46,7 @@ from pocketvision.weights import Weights, open_weights, save
 
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
 CHOICE, CONTEST, SHIPPING = "state/choice.json", "state/contest.json", "state/shipping.json"
+TIMED, JUDGED = "state/timed.json", "state/judged.json"  # the steps towards these
 FORMAT = "onnx"
 
 
@@ -103,7 +106,7 @@ def fit(
     }
     with RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh) as folder:
         finished = folder.read(REPORT)
-        more = folder.continuation(more_time, forget=[SHIPPING])
+        more = folder.continuation(more_time, forget=[SHIPPING, JUDGED])
         if finished is None or more:
             command = command or f"pocketvision.fit({data!r}, {budget!r})"
             how = How(settings, device, tuple(log), more, strict, show, command)
@@ -141,7 +144,7 @@ def _run(
     channels = weights.channels if weights else looked.channels
     limits = Limits(**settings["limits"])
     known = (weights.family, weights.width) if weights else None
-    timer = Timer(len(dataset.classes), channels, runtime, threads)
+    timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED))
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
     start = Start(dataset.classes, channels, seed, weights, dataset.task)
     winner, seconds, reason = _contest(folder, choice, start, dataset, how)
@@ -151,10 +154,11 @@ def _run(
     history = train_network(net, dataset, winner.recipe, seconds, folder.out, show, how.more, how.device, how.loggers)
     net.to("cpu")
     val = dataset.splits["val"]
-    shipping = _shipping(folder, net, val, budget_ms, runtime, threads)
+    judged = Journal(folder.out / JUDGED)
+    shipping = _shipping(folder, net, val, settings, judged)
     net = at_resolution(net, shipping.resolution, shipping.resize)
     net.provenance.update(data=dataset.name, command=how.command, seed=seed, pocketvision=__version__)
-    shipped = _ship(folder.out / EXPORTED, net, shipping, dataset, how)
+    shipped = _ship(folder.out / EXPORTED, net, shipping, dataset, how, judged)
     save(shipped.net, folder.out / MODEL)
     closer, pictures = look_closely(shipped.net, dataset, shipped.result, shipped.split, show)
     rows = [{**row, "chosen": row["model"] == winner.candidate.name} for row in choice.rows]
@@ -170,7 +174,9 @@ def _run(
     return report
 
 
-def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, how: How) -> Shipped:
+def _ship(
+    exported: Path, net: Network, shipping: Shipping, dataset: Dataset, how: How, journal: Journal
+) -> Shipped:
     """Export, compare, time; with smaller and smaller pictures until the budget is kept. Then judge the file."""
     settings, show = how.settings, how.show
     threads, runtime, budget_ms = (settings[key] for key in ("threads", "runtime", "budget_ms"))
@@ -179,7 +185,7 @@ def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, ho
     while True:
         calibrate_network(net, dataset.splits["val"], show)
         check = export(net, FORMAT, exported, [sample.image for sample in held_out], show)
-        latency, attempts = time_again(exported, runtime, threads, budget_ms)
+        latency, attempts = time_again(exported, net.spec.name, runtime, threads, budget_ms, journal)
         smaller = [resolution for resolution in ladder(net) if resolution < net.spec.size[0]]
         if latency.high_ms <= budget_ms or not smaller:
             break
@@ -232,11 +238,12 @@ def _contest(
     pool = contenders(choice.finalists, affordable, lambda candidate: start.recipes(candidate, images))
     if not is_worth_halving(images, seconds):
         return pool[0], seconds, choice.reason
-    known = folder.read(CONTEST) or []
+    known, journal = folder.read(CONTEST) or [], Journal(folder.out / TIMED)
     say_so = how.show and not known
 
     def train(contender: Contender, data: Dataset, limit: float, name: str) -> dict[str, Any]:
-        return train_shortly(start, contender, data, limit, folder.out / "state" / name, how.device, how.show)
+        state = folder.out / "state" / name
+        return train_shortly(start, contender, data, limit, state, how.device, how.show, journal)
 
     if say_so:
         say(f"{choice.reason} Short trainings of {len(pool)} contenders decide.")
@@ -245,14 +252,17 @@ def _contest(
 
 
 def _shipping(
-    folder: RunFolder, net: Network, val: Sequence[Sample], budget_ms: float, runtime: str, threads: int
+    folder: RunFolder, net: Network, val: Sequence[Sample], settings: dict[str, Any], journal: Journal
 ) -> Shipping:
     """The resolution that ships; chosen once, then remembered in the run folder."""
     saved = folder.read(SHIPPING)
     if saved is None:
-        found = choose_resolution(
-            net, val, budget_ms, lambda nets, enough_ms: time_networks(nets, runtime, threads, enough_ms)
-        )
+        runtime, threads = settings["runtime"], settings["threads"]
+
+        def timed(nets: Sequence[Network], enough_ms: float) -> list[Latency]:
+            return time_networks(nets, runtime, threads, enough_ms, journal)
+
+        found = choose_resolution(net, val, settings["budget_ms"], timed, journal)
         folder.write(SHIPPING, found.to_json())
         return found
     return Shipping(saved["resolution"], saved["resize"], tuple(saved["tried"]), tuple(saved["crops"]))

@@ -11,6 +11,7 @@ import torch
 from pocketvision.data.dataset import Dataset, Task
 from pocketvision.fitting.candidates import Candidate
 from pocketvision.fitting.halving import LEAST_IMAGES, LEAST_SECONDS, Contender, part_of
+from pocketvision.journal import Journal
 from pocketvision.network import Network, build
 from pocketvision.training.loop import Trainer
 from pocketvision.training.recipe import Recipe, fine_tune_recipes, from_scratch_recipes
@@ -52,16 +53,29 @@ def is_worth_halving(images: int, seconds: float) -> bool:
 
 
 def train_shortly(
-    start: Start, contender: Contender, dataset: Dataset, seconds: float, state: Path, device: str, show: bool
+    start: Start,
+    contender: Contender,
+    dataset: Dataset,
+    seconds: float,
+    state: Path,
+    device: str,
+    show: bool,
+    journal: Journal,
 ) -> dict[str, Any]:
     """RUNG_EPOCHS epochs on as many images as `seconds` allow; `state` is a folder to resume from.
+
+    How many images that are is in the `journal`: they must be the same after a kill.
 
     {val_loss, val_top1 (or val_map), seconds, epochs, images}
     """
     net = start.network(contender.candidate)
-    few = part_of(dataset, 4 * contender.recipe.batch, start.seed)
-    speed = measure(Trainer(net, few, contender.recipe, show=False, device=device))
-    images = int(max(1.0, seconds) * speed.images / RUNG_EPOCHS)
+
+    def affordable() -> int:
+        few = part_of(dataset, 4 * contender.recipe.batch, start.seed)
+        speed = measure(Trainer(net, few, contender.recipe, show=False, device=device))
+        return int(max(1.0, seconds) * speed.images / RUNG_EPOCHS)
+
+    images = journal.once(f"images of {state.name}", affordable)
     some = part_of(dataset, images, start.seed)
     recipe = dataclasses.replace(contender.recipe, epochs=RUNG_EPOCHS, progressive=1.0, patience=0)
     trainer = Trainer(net, some, recipe, seconds, show, device, label=contender.name)

@@ -19,6 +19,7 @@ from pocketvision.data.dataset import Sample
 from pocketvision.data.image import preprocessing_for
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.fitting.choose import Look, open_call
+from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.models import parse_name, variant_name
 from pocketvision.network import Network
@@ -70,7 +71,9 @@ def ladder(net: Network) -> list[int]:
     return sorted({own, *(side for side in range(STEP, int(REACH * own) + 1, STEP) if side >= least)})
 
 
-def time_networks(nets: Sequence[Network], runtime: str, threads: int, enough_ms: float) -> list[Latency]:
+def time_networks(
+    nets: Sequence[Network], runtime: str, threads: int, enough_ms: float, journal: Journal
+) -> list[Latency]:
     """Latencies of the shipped contract from temporary exports, against each other in one interleaved run.
 
     LOOKS such runs, some seconds apart, unless all networks keep `enough_ms` at once; of each network the fastest
@@ -79,19 +82,28 @@ def time_networks(nets: Sequence[Network], runtime: str, threads: int, enough_ms
     with tempfile.TemporaryDirectory() as folder:
         paths = [get_runtime(runtime).convert(net, Path(folder) / f"{i}.onnx") for i, net in enumerate(nets)]
         calls = {str(path): open_call(runtime, path, threads) for path in paths}
-        looks = [time_interleaved(calls, threads=threads, **asdict(LADDER))]
-        while len(looks) < LOOKS and any(latency.high_ms > enough_ms for latency in looks[0].values()):
-            time.sleep(PAUSE)
-            looks.append(time_interleaved(calls, threads=threads, **asdict(LADDER)))
-        return [min((look[name] for look in looks), key=lambda latency: latency.high_ms) for name in calls]
+
+        def look() -> list[dict[str, Any]]:
+            time.sleep(PAUSE if looks else 0)
+            return [asdict(latency) for latency in time_interleaved(calls, threads=threads, **asdict(LADDER)).values()]
+
+        looks: list[list[Latency]] = []
+        while len(looks) < LOOKS and (not looks or any(latency.high_ms > enough_ms for latency in looks[0])):
+            looks.append([Latency(**row) for row in journal.once(f"sizes, look {len(looks) + 1}", look)])
+        return [min(of_one, key=lambda latency: latency.high_ms) for of_one in zip(*looks, strict=True)]
 
 
 def choose_resolution(
-    net: Network, val: Sequence[Sample], budget_ms: float, timed: Callable[[Sequence[Network], float], list[Latency]]
+    net: Network,
+    val: Sequence[Sample],
+    budget_ms: float,
+    timed: Callable[[Sequence[Network], float], list[Latency]],
+    journal: Journal,
 ) -> Shipping:
     """Of the resolutions from training's own upwards that keep the budget, the one with the lowest validation loss.
 
-    When none of them keeps it, the largest below that does; the smallest of all when none does.
+    When none of them keeps it, the largest below that does; the smallest of all when none does. What is in the
+    `journal` is not judged again.
     """
     own, sizes = net.spec.size[0], ladder(net)
     rows: dict[int, dict[str, Any]] = {}
@@ -109,9 +121,12 @@ def choose_resolution(
     some = val[:: -(-len(val) // LOOKED_AT)]
 
     def judged(resolution: int, resize: int) -> dict[str, float]:
-        sized = torch_runtime.load(at_resolution(net, resolution, resize))
-        found = evaluate_samples(sized, some, show=False)
-        return {"val_loss": found.loss, f"val_{found.metric}": found.value}
+        def judge() -> dict[str, float]:
+            sized = torch_runtime.load(at_resolution(net, resolution, resize))
+            found = evaluate_samples(sized, some, show=False)
+            return {"val_loss": found.loss, f"val_{found.metric}": found.value}
+
+        return journal.once(f"{resolution} px of {resize}", judge)
 
     crops = [{"resize": round(own / kept), **judged(own, round(own / kept))} for kept in KEPT]
     zoom = min(crops, key=lambda crop: crop["val_loss"])["resize"] / own

@@ -20,6 +20,7 @@ from pocketvision.network import Network
 from pocketvision.progress import Steps, duration, say
 from pocketvision.training.average import averaged
 from pocketvision.training.balance import class_weights
+from pocketvision.training.color import jitter_colors
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import History
 from pocketvision.training.loggers import start_loggers
@@ -70,6 +71,7 @@ class Trainer:
         self.mean = torch.tensor(p.mean).view(1, -1, 1, 1).to(self.accelerator.device) * 255
         self.scale = 1 / (torch.tensor(p.std).view(1, -1, 1, 1).to(self.accelerator.device) * 255)
         self.mix = mixing(recipe, len(dataset.classes))
+        self.color = recipe.color if recipe.policy == "basic" and p.channels == 3 else 0.0
 
     def run(self, out: Path | None = None, more: More | None = None) -> History:
         """Train to the end of the recipe, or of the time; leaves the averaged weights in the network.
@@ -182,7 +184,7 @@ class Trainer:
     def step(self, model: nn.Module, optimizer: Any, images: Tensor, labels: Tensor) -> float:
         """One step of the optimiser on uint8 N x C x H x W `images`; the loss."""
         optimizer.zero_grad()
-        x, targets = self.normalise(images), self.objective.targets(labels.to(self.accelerator.device))
+        x, targets = self.normalise(images, self.color), self.objective.targets(labels.to(self.accelerator.device))
         if self.mix:
             x, targets = self.mix(x, targets)
             x = x.contiguous(memory_format=torch.channels_last)
@@ -193,9 +195,11 @@ class Trainer:
         optimizer.step()
         return loss.item()
 
-    def normalise(self, images: Tensor) -> Tensor:
-        x = (images.to(self.accelerator.device).float() - self.mean) * self.scale
-        return x.contiguous(memory_format=torch.channels_last)
+    def normalise(self, images: Tensor, color: float = 0.0) -> Tensor:
+        x = images.to(self.accelerator.device).float().contiguous(memory_format=torch.channels_last)
+        if color:
+            x = jitter_colors(x, color)
+        return (x - self.mean) * self.scale
 
     @torch.inference_mode()
     def validate(self, net: nn.Module) -> tuple[float | None, float | None]:

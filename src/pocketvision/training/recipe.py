@@ -20,7 +20,8 @@ class Recipe:
     input on, that never do. `frozen_bn` keeps BatchNorm at its pretrained statistics. `average` is the share of the run
     over which weights are averaged (exponentially); the average is what is evaluated and kept.
 
-    `crop` bounds the area of the random crops; `policy` and `erase` as in `data.augment`; `mixup` and `cutmix` are the
+    `crop` bounds the area of the random crops; `policy` and `erase` as in `data.augment`; `color` is the change of
+    brightness, contrast and saturation of colour pictures, with the basic policy alone. `mixup` and `cutmix` are the
     alphas of their Beta distributions (0: off). `progressive` is the share of the resolution to begin with; it grows to
     all of it over the first two thirds of the run. `patience` epochs without a lower validation loss end the run, which
     then keeps the best (0: off). `balance` draws each class as often as any other.
@@ -71,7 +72,7 @@ class Recipe:
 
     @property
     def augmentation(self) -> Augmentation:
-        return Augmentation(self.crop, self.flip, self.color, self.policy, self.erase)
+        return Augmentation(self.crop, self.flip, self.policy, self.erase)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "crop": list(self.crop)}
