@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -14,10 +15,9 @@ def averaged(net: nn.Module, horizon: float) -> AveragedModel:
 
     def average(old: Sequence[Tensor], new: Sequence[Tensor], seen: Tensor | int) -> None:
         keep = min(decay, (1 + float(seen)) / (10 + float(seen)))
-        for a, b in zip(old, new, strict=True):
-            if a.is_floating_point():
-                a.lerp_(b, 1 - keep)
-            else:
-                a.copy_(b)
+        moving = [index for index, tensor in enumerate(old) if tensor.is_floating_point()]
+        torch._foreach_lerp_([old[i] for i in moving], [new[i] for i in moving], 1 - keep)
+        for index in set(range(len(old))) - {*moving}:
+            old[index].copy_(new[index])
 
     return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
