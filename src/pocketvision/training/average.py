@@ -15,9 +15,10 @@ def averaged(net: nn.Module, horizon: float) -> AveragedModel:
 
     def average(old: Sequence[Tensor], new: Sequence[Tensor], seen: Tensor | int) -> None:
         keep = min(decay, (1 + float(seen)) / (10 + float(seen)))
-        moving = [index for index, tensor in enumerate(old) if tensor.is_floating_point()]
-        torch._foreach_lerp_([old[i] for i in moving], [new[i] for i in moving], 1 - keep)
-        for index in set(range(len(old))) - {*moving}:
-            old[index].copy_(new[index])
+        # Groups of one type each come from AveragedModel: floats, and BatchNorm's counts of batches.
+        if old[0].is_floating_point():
+            torch._foreach_lerp_(list(old), list(new), 1 - keep)
+        else:
+            torch._foreach_copy_(list(old), list(new))
 
     return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
