@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pocketvision.errors import InputError
-from pocketvision.files import writable_folder, write_atomic
+from pocketvision.files import remove_temporary, writable_folder, write_atomic
 
 
 @pytest.mark.parametrize(("data", "content"), [(b"\x00\xff", b"\x00\xff"), ("é\n", "é\n".encode())])
@@ -69,3 +69,12 @@ def test_writable_folder_notices_a_folder_without_permission(tmp_path: Path) -> 
         pytest.skip("this user may write everywhere (root, or a system without such permissions)")
     with pytest.raises(InputError, match="permission denied"):
         writable_folder(closed)
+
+
+def test_what_a_killed_write_left_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    left, kept = tmp_path / "state" / ".model.onnx.0a1b2c3d.tmp", tmp_path / "notes.tmp"
+    for path in (left, kept):
+        path.write_text("half")
+    remove_temporary(tmp_path)
+    assert not left.exists() and kept.exists()

@@ -63,9 +63,9 @@ def test_the_better_half_goes_on_and_nothing_is_trained_twice() -> None:
     known: list[dict[str, Any]] = []
     winner, left = halve(POOL, DATA, 1000.0, trained(losses, calls), known, lambda _: None)
     assert winner is POOL[1]
-    assert [seconds for _, seconds in calls] == [50.0] * 4 + [100.0] * 2
+    assert [seconds for _, seconds in calls] == [30.0] * 4 + [60.0] * 2
     assert {name for name, _ in calls[4:]} == {POOL[1].name, POOL[2].name}
-    assert left == 600.0
+    assert left == 760.0
     assert POOL[1].name in explain_halving(POOL, winner, known)
     calls.clear()
     again, _ = halve(POOL, DATA, 1000.0, trained(losses, calls), known[:3], lambda _: None)

@@ -46,6 +46,12 @@ def writable_folder(path: str | Path) -> Path:
     return path
 
 
+def remove_temporary(folder: str | Path) -> None:
+    """Take away what a killed `write_atomic` left in `folder` and below. Not while another process writes there."""
+    for path in Path(folder).rglob(".*.tmp"):
+        _remove(path)
+
+
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error) or type(error).__name__).lower()
 

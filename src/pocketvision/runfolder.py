@@ -14,8 +14,8 @@ from pocketvision.data.doctor import Examination, drop_unreadable, examine, refu
 from pocketvision.data.look import Embedding
 from pocketvision.data.splits import load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
-from pocketvision.files import writable_folder, write_atomic
-from pocketvision.progress import say
+from pocketvision.files import remove_temporary, writable_folder, write_atomic
+from pocketvision.progress import is_first_process, say
 from pocketvision.training.plan import More
 from pocketvision.training.state import read_notes
 from pocketvision.units import parse_duration
@@ -89,6 +89,8 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if is_first_process():
+            remove_temporary(self.out)  # of an earlier process that was killed
         if isinstance(error, InputError) and not (self.out / TRAINING).exists():
             self._forget()
             if self._new_folder and not any(self.out.iterdir()):

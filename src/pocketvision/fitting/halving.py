@@ -18,7 +18,7 @@ from pocketvision.training.recipe import Recipe
 LEAST_IMAGES = 2000  # below, a validation split cannot tell contenders apart
 LEAST_SECONDS = 180.0  # of training: below, all of it goes to the first choice
 MOST = 4  # contenders
-RUNG_SHARE = 0.05  # of the time, for each contender of the first rung; the next rung gives twice as much
+RUNG_SHARE = 0.03  # of the time, for each contender of the first rung; the next rung gives twice as much
 CHEAPER = 0.6  # the first choice's smaller sibling has at most this share of its multiply-adds
 JUDGED = 1500  # validation images that a rung is judged by
 

@@ -174,9 +174,7 @@ def _run(
     return report
 
 
-def _ship(
-    exported: Path, net: Network, shipping: Shipping, dataset: Dataset, how: How, journal: Journal
-) -> Shipped:
+def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, how: How, journal: Journal) -> Shipped:
     """Export, compare, time; with smaller and smaller pictures until the budget is kept. Then judge the file."""
     settings, show = how.settings, how.show
     threads, runtime, budget_ms = (settings[key] for key in ("threads", "runtime", "budget_ms"))

@@ -97,7 +97,8 @@ def from_scratch_recipes(channels: int = 3, images: int = FEW) -> dict[str, Reci
         plain = Recipe(epochs=45, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
     else:
         plain = Recipe(epochs=100)
-    return {"plain": plain, "erasing": replace(plain, erase=0.25, lr=plain.lr * 1.5)}
+    other = {"mirrored": replace(plain, flip=True)} if channels == 1 else {}
+    return {"plain": plain, **other, "erasing": replace(plain, flip=True, erase=0.25, lr=plain.lr * 1.5)}
 
 
 def fine_tune_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
@@ -107,7 +108,7 @@ def fine_tune_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]
         base = replace(base, flip=False, color=0.0)
     if images < FEW:
         return {"gentle": replace(base, batch=32, trunk_lr=0.03, frozen_bn=True, crop=(0.35, 1.0))}
-    firm = replace(base, epochs=60, trunk_lr=0.5, head_warmup=0.05)
+    firm = replace(base, lr=2e-3, trunk_lr=0.5, head_warmup=0.05)
     return {"firm": firm, "firm, frozen statistics": replace(firm, frozen_bn=True)}
 
 
