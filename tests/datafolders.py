@@ -19,6 +19,12 @@ def png(seed: int = 0) -> bytes:
     return file.getvalue()
 
 
+def on_white(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """What is seen of `colours` (H x W, or H x W x C) as far as `alpha` (H x W, 255: all) lets through, on white."""
+    share = alpha.astype(float).reshape(*alpha.shape, *[1] * (colours.ndim - 2)) / 255
+    return np.rint(colours * share + 255 * (1 - share))
+
+
 def plant(root: Path, *names: str) -> Path:
     """Files below `root`: images, each different, or for a name that ends in a slash an empty folder."""
     root.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datafolders import on_white
 from pocketvision.data import decode as decoding
 from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare, preprocessing_for, resize_crop
 from pocketvision.errors import InputError
@@ -216,10 +217,21 @@ def test_stored_modes_become_rgb_and_grey(mode: str) -> None:
     assert np.array_equal(decode(data, 1)[:, :, 0], np.asarray(Image.open(io.BytesIO(data)).convert("L")))
 
 
+def test_what_is_transparent_is_seen_on_white() -> None:
+    pixels = noise(9, 7, 4)
+    expected = on_white(pixels[:, :, :3], pixels[:, :, 3])
+    assert np.abs(decode(encoded(pixels), 3) - expected).max() <= 1
+    grey = Image.merge("LA", [Image.fromarray(pixels[:, :, 0]), Image.fromarray(pixels[:, :, 3])])
+    assert np.abs(decode(encoded(grey), 1)[:, :, 0] - on_white(pixels[:, :, 0], pixels[:, :, 3])).max() <= 1
+    hidden = encoded(np.zeros((4, 4, 4), np.uint8))
+    assert (decode(hidden, 3) == 255).all() and (decode(hidden, 1) == 255).all()
+
+
 def test_a_palette_with_transparency_is_read_without_a_warning() -> None:
     image = Image.fromarray(noise(9, 7)).convert("P")
     data = encoded(image, transparency=bytes(range(256)))
-    assert np.array_equal(decode(data), np.asarray(image.convert("RGB")))
+    expected = on_white(np.asarray(image.convert("RGB")), np.asarray(image))
+    assert np.abs(decode(data) - expected).max() <= 1
 
 
 def test_four_channels_are_taken_as_stored() -> None:

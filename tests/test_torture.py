@@ -24,6 +24,7 @@ from PIL import Image
 
 import pocketvision as pv
 from conftest import command_environment
+from datafolders import on_white
 from pocketvision.data.image import decode
 from pocketvision.data.sources import open_dataset
 
@@ -111,13 +112,15 @@ def good_pictures() -> dict[str, Good]:
     found["grey.png"] = Good(stored(grey(31), "PNG"), as_rgb(grey(31)))
     two = (grey(32) > 127).astype(np.uint8) * 255
     found["bits.png"] = Good(stored(Image.fromarray(two).convert("1"), "PNG"), as_rgb(two))
-    found["alpha.png"] = Good(stored(picture(33, 4), "PNG"), picture(33, 4)[:, :, :3])
+    four = picture(33, 4)
+    found["alpha.png"] = Good(stored(four, "PNG"), on_white(four[:, :, :3], four[:, :, 3]), 1.0)
     image = Image.merge("LA", [Image.fromarray(grey(34)), Image.fromarray(grey(35))])
-    found["grey alpha.png"] = Good(stored(image, "PNG"), as_rgb(grey(34)))
+    found["grey alpha.png"] = Good(stored(image, "PNG"), on_white(as_rgb(grey(34)), grey(35)), 1.0)
     image, pixels = palette_image(36)
     found["palette.png"] = Good(stored(image, "PNG"), pixels)
     image, pixels = palette_image(37)
-    found["see-through.png"] = Good(stored(image, "PNG", transparency=bytes(range(0, 256, 16))), pixels)
+    seen = on_white(pixels, grey(37) // 16 * 16)
+    found["see-through.png"] = Good(stored(image, "PNG", transparency=bytes(range(0, 256, 16))), seen, 1.0)
     image, pixels = palette_image(38)
     others = [palette_image(39)[0], palette_image(40)[0]]
     found["moving.gif"] = Good(stored(image, "GIF", save_all=True, append_images=others, duration=50), pixels)

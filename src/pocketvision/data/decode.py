@@ -91,8 +91,9 @@ def _upright(image: Image.Image, channels: int) -> Pixels:
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits")
     if channels in (1, 3):
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")  # the same colours as straight to RGB, without Pillow's warning
+        if image.has_transparency_data:  # seen as on a white page: hidden colours are often black, or noise
+            seen = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
         wanted = "RGB" if channels == 3 else "L"
         image = image if image.mode == wanted else image.convert(wanted)
     elif image.mode in ("P", "PA") or len(image.getbands()) != channels:
