@@ -354,6 +354,15 @@ def test_predicting_a_bad_one_is_one_sentence(torture: Path, trained: tuple[Path
         pv.load(trained[0] / "model.safetensors").predict(torture / "train" / "bees" / name)
 
 
+def test_predicting_many_names_the_bad_ones(torture: Path, trained: tuple[Path, Done]) -> None:
+    names = ["data/train/bees/zero.png", "data/train/ants/plain.png", "data/train/bees/nowhere.png"]
+    done = run(torture.parent, "predict", "run/model.safetensors", *names, "--json")
+    assert done.status == 0 and [answer["image"] for answer in json.loads(done.out)] == names[1:2]
+    assert "2 of 3 images" in done.err and "zero.png" in done.err and "nowhere.png not found" in done.err
+    done = run(torture.parent, "predict", "run/model.safetensors", names[0], names[2])
+    assert done.status == 2 and "none of the 2 images can be read" in done.err
+
+
 def test_the_same_folder_as_an_archive_of_readable_and_unreadable_files(torture: Path) -> None:
     """Links and pipes have no place in a zip; everything else is found again."""
     plain = [name for name in BAD if (torture / "train" / "bees" / name).is_file()]

@@ -193,10 +193,17 @@ def predict(
     pretrained: Pretrained = None,
     json: Json = False,
 ) -> None:
-    """What is in these images?"""
+    """What is in these images? Those that cannot be read are named, and the others answered."""
+    from pocketvision.data.reading import Skipped
+    from pocketvision.evaluation import as_runnable
+    from pocketvision.runtimes.predictor import predict as run
+
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
-    results = _trained(model, width, resolution, pretrained).predict(images)
+    skipped = None if len(images) == 1 else Skipped()  # of one image the error says it all
+    results = run(as_runnable(_trained(model, width, resolution, pretrained)), images, skipped=skipped)
+    if skipped:
+        skipped.say(len(images))
     rows = [
         {
             "image": result.image if i == 0 else "",

@@ -22,6 +22,9 @@ from pocketvision.runtimes import get_runtime
 
 HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and gives way in resolution if need be
 FINALISTS = 3
+MISSES = (
+    2  # sizes above the best that must miss before the climb ends: 96 px can be as fast as 88, for it halves evenly
+)
 
 
 @dataclass(frozen=True)
@@ -146,11 +149,13 @@ def _settle(
         if not fits(pool[0]):
             pool[:1] = line[:place][-1:]
             continue
+        best, misses = pool[0], 0
         for above in line[place + 1 :]:
             timer.time([above], LONG)
-            if not fits(above):
-                return line[line.index(above) - 1]
-        return line[-1]
+            best, misses = (above, 0) if fits(above) else (best, misses + 1)
+            if misses == MISSES:
+                break
+        return best
     return None
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pocketvision.data.dataset import Task
 from pocketvision.data.image import ImageFile, Preprocessing, prepare
+from pocketvision.data.reading import Skipped, read_each
 from pocketvision.errors import InputError
 from pocketvision.results import Result
 from pocketvision.runtimes import Runnable
@@ -20,16 +21,25 @@ from pocketvision.runtimes import Runnable
 AnyImage = str | Path | ImageFile | Image.Image | NDArray[Any]
 
 
-def predict(runnable: Runnable, images: AnyImage | Iterable[AnyImage], batch: int = 32) -> list[Result]:
+def predict(
+    runnable: Runnable, images: AnyImage | Iterable[AnyImage], batch: int = 32, skipped: Skipped | None = None
+) -> list[Result]:
     """One Result for each image, in order: a path, PIL image, ImageFile or uint8 array, or an iterable of them.
 
     Arrays are H x W or H x W x C; N x H x W x C is N images. Images are read `batch` at a time. InputError for an
-    image that cannot be read.
+    image that cannot be read; with `skipped` it is left out, and noted there.
     """
     results: list[Result] = []
+
+    def read(image: AnyImage) -> NDArray[np.uint8]:
+        return prepare(image, runnable.preprocessing)
+
     for chunk in batches(_each(images), batch):
-        pixels = np.stack([prepare(image, runnable.preprocessing) for image in chunk])
-        for image, probabilities in zip(chunk, runnable.run(pixels), strict=True):
+        found = dict(enumerate(map(read, chunk))) if skipped is None else read_each(chunk, read, skipped)
+        if not found:
+            continue
+        for index, probabilities in zip(found, runnable.run(np.stack(list(found.values()))), strict=True):
+            image = chunk[index]
             results.append(Result(probabilities, runnable.classes, _name(image), runnable.threshold, runnable.task))
     return results
 
