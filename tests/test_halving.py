@@ -31,6 +31,7 @@ POOL = contenders(
     [candidate("ours", 50), candidate("theirs", 60), candidate("third", 40)],
     [candidate("ours", macs) for macs in range(10, 90, 10)],
     lambda _: RECIPES,
+    passes=2.0,
 )
 DATA = Dataset(
     "d",
@@ -49,6 +50,12 @@ def test_contenders_differ_in_recipe_family_and_cost() -> None:
     ]
 
 
+def test_with_time_enough_another_line_stands_instead_of_a_smaller_sibling() -> None:
+    finalists = [candidate("ours", 50), candidate("theirs", 60), candidate("third", 40), candidate("fourth", 30)]
+    pool = contenders(finalists, [candidate("ours", 10)], lambda _: RECIPES, passes=9.0)
+    assert [c.candidate.family for c in pool] == ["ours", "ours", "theirs", "third"]
+
+
 def trained(losses: dict[str, float], calls: list[tuple[str, float]]):
     def train(contender: Contender, data: Dataset, seconds: float, name: str) -> dict[str, Any]:
         calls.append((contender.name, seconds))
@@ -63,9 +70,9 @@ def test_the_better_half_goes_on_and_nothing_is_trained_twice() -> None:
     known: list[dict[str, Any]] = []
     winner, left = halve(POOL, DATA, 1000.0, trained(losses, calls), known, lambda _: None)
     assert winner is POOL[1]
-    assert [seconds for _, seconds in calls] == [30.0] * 4 + [60.0] * 2
+    assert [seconds for _, seconds in calls] == [20.0] * 4 + [40.0] * 2
     assert {name for name, _ in calls[4:]} == {POOL[1].name, POOL[2].name}
-    assert left == 760.0
+    assert left == 840.0
     assert POOL[1].name in explain_halving(POOL, winner, known)
     calls.clear()
     again, _ = halve(POOL, DATA, 1000.0, trained(losses, calls), known[:3], lambda _: None)

@@ -44,7 +44,9 @@ def main() -> None:
     by_name = {c.name: c for c in grid(len(dataset.classes), start.channels, seen.side, known)}
     finalists = [by_name[name] for name in choice["finalists"]]
     affordable = [by_name[row["model"]] for row in choice["rows"] if row["fits"]]
-    pool = contenders(finalists, affordable, lambda c: start.recipes(c, len(dataset.splits["train"])))
+    images = len(dataset.splits["train"])
+    passes = report["training"]["images_per_second"] * report["training"]["seconds"] / images
+    pool = contenders(finalists, affordable, lambda c: start.recipes(c, images), passes)
     last = report["training"]["epochs"][-1]
     winner = max(report["contest"], key=lambda row: (row["rung"], -row["val_loss"]))["contender"]
     row: dict[str, Any] = {"winner": {"contender": winner, **_row(report["training"])}, "rivals": []}

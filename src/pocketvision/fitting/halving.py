@@ -18,8 +18,9 @@ from pocketvision.training.recipe import Recipe
 LEAST_IMAGES = 2000  # below, a validation split cannot tell contenders apart
 LEAST_SECONDS = 180.0  # of training: below, all of it goes to the first choice
 MOST = 4  # contenders
-RUNG_SHARE = 0.03  # of the time, for each contender of the first rung; the next rung gives twice as much
+RUNG_SHARE = 0.02  # of the time, for each contender of the first rung; the next rung gives twice as much
 CHEAPER = 0.6  # the first choice's smaller sibling has at most this share of its multiply-adds
+HURRIED = 4.0  # passes over the images: where the first choice has time for more, its smaller sibling is not tried
 JUDGED = 1500  # validation images that a rung is judged by
 
 
@@ -41,11 +42,16 @@ Trained = Callable[[Contender, Dataset, float, str], dict[str, float]]
 
 
 def contenders(
-    finalists: Sequence[Candidate], candidates: Sequence[Candidate], recipes: Callable[[Candidate], dict[str, Recipe]]
+    finalists: Sequence[Candidate],
+    candidates: Sequence[Candidate],
+    recipes: Callable[[Candidate], dict[str, Recipe]],
+    passes: float,
 ) -> list[Contender]:
-    """At most MOST: the first choice with each of its recipes, the first of the next line, a cheaper sibling.
+    """At most MOST: the first choice with each of its recipes, the first of other lines, or a cheaper sibling.
 
-    `finalists` are candidates that keep the budget, the preferred first, one for each family.
+    `finalists` are candidates that keep the budget, the preferred first, one for each family. `passes` over the images
+    are what the first choice has time for. A short training favours what sees more images in it; in a long one the
+    larger network catches up (on CIFAR-10 64 px led 80 px after two minutes), so that a sibling stands only in a hurry.
     """
     first = finalists[0]
     found = [Contender(first, recipe, name) for name, recipe in recipes(first).items()]
@@ -54,7 +60,8 @@ def contenders(
         for c in candidates
         if c.family == first.family and c.pretrained == first.pretrained and c.macs <= CHEAPER * first.macs
     ]
-    others = [*finalists[1:2], *([max(siblings, key=lambda c: (c.score, -c.macs))] if siblings else [])]
+    hurried = passes < HURRIED and siblings
+    others = [*finalists[1:2], max(siblings, key=lambda c: (c.score, -c.macs))] if hurried else finalists[1:]
     found += [Contender(c, recipe, name) for c in others for name, recipe in list(recipes(c).items())[:1]]
     return found[:MOST]
 

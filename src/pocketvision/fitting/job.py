@@ -19,7 +19,7 @@ from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve
 from pocketvision.fitting.insight import calibrate_network, look_closely
-from pocketvision.fitting.learn import Start, is_worth_halving, train_shortly
+from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.ship import (
     Shipping,
@@ -233,10 +233,16 @@ def _contest(
     images, seconds = len(dataset.splits["train"]), how.settings["seconds"]
     fitting = {row["model"] for row in choice.rows if row["fits"]}
     affordable = [candidate for candidate in choice.candidates if candidate.name in fitting]
-    pool = contenders(choice.finalists, affordable, lambda candidate: start.recipes(candidate, images))
-    if not is_worth_halving(images, seconds):
-        return pool[0], seconds, choice.reason
     known, journal = folder.read(CONTEST) or [], Journal(folder.out / TIMED)
+    first = choice.finalists[0]
+    name, recipe = next(iter(start.recipes(first, images).items()))
+    if not is_worth_halving(images, seconds):
+        return Contender(first, recipe, name), seconds, choice.reason
+    speed = journal.once(
+        f"{first.name}: images/s in training",
+        lambda: speed_of(start.network(first), recipe, dataset, how.device).images,
+    )
+    pool = contenders(choice.finalists, affordable, lambda c: start.recipes(c, images), speed * seconds / images)
     say_so = how.show and not known
 
     def train(contender: Contender, data: Dataset, limit: float, name: str) -> dict[str, Any]:

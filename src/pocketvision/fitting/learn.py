@@ -15,7 +15,7 @@ from pocketvision.journal import Journal
 from pocketvision.network import Network, build
 from pocketvision.training.loop import Trainer
 from pocketvision.training.recipe import Recipe, fine_tune_recipes, from_scratch_recipes
-from pocketvision.training.speed import measure
+from pocketvision.training.speed import Speeds, measure
 from pocketvision.weights import Weights, load_weights
 
 RUNG_EPOCHS = 3  # of a short training: the part of the images is made as small as that needs
@@ -53,6 +53,12 @@ def is_worth_halving(images: int, seconds: float) -> bool:
     return images >= LEAST_IMAGES and seconds >= LEAST_SECONDS
 
 
+def speed_of(net: Network, recipe: Recipe, dataset: Dataset, device: str) -> Speeds:
+    """Images per second in training, measured on a few; and the seconds of a validation as short trainings have it."""
+    few = part_of(dataset, 4 * recipe.batch, recipe.seed)
+    return measure(Trainer(net, few, recipe, show=False, device=device))
+
+
 def train_shortly(
     start: Start,
     contender: Contender,
@@ -72,8 +78,7 @@ def train_shortly(
     net = start.network(contender.candidate)
 
     def affordable() -> int:
-        few = part_of(dataset, 4 * contender.recipe.batch, start.seed)
-        speed = measure(Trainer(net, few, contender.recipe, show=False, device=device))
+        speed = speed_of(net, contender.recipe, dataset, device)
         training = PLANNED * max(1.0, seconds) - RUNG_EPOCHS * speed.validation_seconds
         return int(max(0.5 * seconds, training) * speed.images / RUNG_EPOCHS)
 

@@ -109,7 +109,7 @@ def fine_tune_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]
     if images < FEW:
         return {"gentle": replace(base, batch=32, trunk_lr=0.03, frozen_bn=True, crop=(0.35, 1.0))}
     firm = replace(base, lr=2e-3, trunk_lr=0.5, head_warmup=0.05)
-    return {"firm": firm, "firm, frozen statistics": replace(firm, frozen_bn=True)}
+    return {"firm": firm, "mild": replace(firm, lr=1e-3)}
 
 
 def parse_settings(settings: Mapping[str, str]) -> dict[str, Any]:
