@@ -39,7 +39,9 @@ def main() -> None:
     dataset = load_splits(arguments.run / "splits.json", open_dataset(arguments.data))
     weights = open_weights(arguments.weights) if report["verdict"]["pretrained"] else None
     seen = survey(dataset.splits["train"])
-    start = Start(dataset.classes, weights.channels if weights else seen.channels, arguments.seed, weights)
+    start = Start(
+        dataset.classes, weights.channels if weights else seen.channels, arguments.seed, weights, side=seen.side
+    )
     known = (weights.family, weights.width) if weights else None
     by_name = {c.name: c for c in grid(len(dataset.classes), start.channels, seen.side, known)}
     finalists = [by_name[name] for name in choice["finalists"]]

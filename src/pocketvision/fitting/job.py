@@ -146,7 +146,7 @@ def _run(
     known = (weights.family, weights.width) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED))
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
-    start = Start(dataset.classes, channels, seed, weights, dataset.task)
+    start = Start(dataset.classes, channels, seed, weights, dataset.task, looked.side)
     winner, seconds, reason = _contest(folder, choice, start, dataset, how)
     if show:
         say(reason)
