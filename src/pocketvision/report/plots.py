@@ -24,14 +24,15 @@ CONFUSION_CLASSES = 30  # a larger matrix cannot be read
 
 
 def learning_curves(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) -> str:
-    """Loss (training and validation) and validation accuracy over epochs. Returns "" when there is nothing to draw."""
+    """Loss (training and validation) and validation accuracy, or mAP, over epochs. "" when there is nothing to draw."""
+    score = "val_map" if any("val_map" in epoch for epoch in epochs) else "val_top1"
     lines = {
         key: [
             (x, y)
             for i, epoch in enumerate(epochs, 1)
             if (y := number(epoch.get(key))) is not None and (x := number(epoch.get("epoch", i))) is not None
         ]
-        for key in ("train_loss", "val_loss", "val_top1")
+        for key in ("train_loss", "val_loss", score)
     }
     if not any(lines.values()):
         return ""
@@ -52,10 +53,10 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], narrow: bool = False) -
             loss.set_ylim(0, 1.06 * max(y for key in ("train_loss", "val_loss") for _, y in lines[key]) or 1)
             loss.legend(loc="lower right", bbox_to_anchor=(1, 1.03), ncols=2, handlelength=1.8)
         corner(loss, "loss")
-        _curve(accuracy, [(x, 100 * y) for x, y in lines["val_top1"]], ACCENT, "-", "validation")
-        corner(accuracy, "validation accuracy, %")
-        if lines["val_top1"]:
-            best_x, best_y = max(lines["val_top1"], key=lambda point: (point[1], -point[0]))
+        _curve(accuracy, [(x, 100 * y) for x, y in lines[score]], ACCENT, "-", "validation")
+        corner(accuracy, "validation mAP, %" if score == "val_map" else "validation accuracy, %")
+        if lines[score]:
+            best_x, best_y = max(lines[score], key=lambda point: (point[1], -point[0]))
             accuracy.plot([best_x], [100 * best_y], "o", color=ACCENT, markersize=7)
             accuracy.annotate(
                 f"best {percent(best_y)} in epoch {best_x:g}",
