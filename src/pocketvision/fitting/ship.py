@@ -31,7 +31,8 @@ STEP = 8  # px between two resolutions that are tried
 REACH = 1.3  # how far above the resolution of training, as a factor; below, down to half of it
 HEADROOM = 0.98  # of the budget; if it does not suffice for the file that ships, the next smaller resolution does
 LADDER = Look(9, 0.05, 6.0)
-LOOKS, PAUSE = 3, 4.0  # timing runs, seconds between them
+LOOKS, PAUSE = 8, 10.0  # timing runs, and the seconds between them: other work on the machine may last minutes
+IDLE = 3  # looks in a row that brought nothing new: the machine is as quiet as it gets
 KEPT = (1.0, 0.875, 0.8, 0.7, 0.6)  # shares of the resized image's side that the centre crop keeps
 WORTH = 0.02  # of the validation loss: what a larger picture must gain to be worth its milliseconds
 LOOKED_AT = 1000  # validation images that a size and a crop are judged by
@@ -76,8 +77,8 @@ def time_networks(
 ) -> list[Latency]:
     """Latencies of the shipped contract from temporary exports, against each other in one interleaved run.
 
-    LOOKS such runs, some seconds apart, unless all networks keep `enough_ms` at once; of each network the fastest
-    counts: other work on the machine only adds time.
+    At most LOOKS such runs, some seconds apart, until the last network has kept `enough_ms`, or IDLE more looks have made
+    none faster; of each network the fastest counts: other work on the machine only adds time.
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [get_runtime(runtime).convert(net, Path(folder) / f"{i}.onnx") for i, net in enumerate(nets)]
@@ -88,9 +89,14 @@ def time_networks(
             return [asdict(latency) for latency in time_interleaved(calls, threads=threads, **asdict(LADDER)).values()]
 
         looks: list[list[Latency]] = []
-        while len(looks) < LOOKS and (not looks or any(latency.high_ms > enough_ms for latency in looks[0])):
+        best: list[Latency] = []
+        idle = 0  # looks since one made a network faster by more than chance
+        while not looks or (len(looks) < LOOKS and idle < IDLE and best[-1].high_ms > enough_ms):
             looks.append([Latency(**row) for row in journal.once(f"sizes, look {len(looks) + 1}", look)])
-        return [min(of_one, key=lambda latency: latency.high_ms) for of_one in zip(*looks, strict=True)]
+            fastest = [min(of_one, key=lambda latency: latency.high_ms) for of_one in zip(*looks, strict=True)]
+            faster = not best or any(new.high_ms < 0.97 * old.high_ms for new, old in zip(fastest, best, strict=True))
+            best, idle = fastest, 0 if faster else idle + 1
+        return best
 
 
 def choose_resolution(
