@@ -79,6 +79,16 @@ def test_the_better_half_goes_on_and_nothing_is_trained_twice() -> None:
     assert again is winner and len(calls) == 3  # what an interrupted run knew is not trained again
 
 
+def test_the_first_choice_gives_way_to_a_clear_lead_only() -> None:
+    for other, winner in ((0.48, 0), (0.40, 1)):
+        losses = dict(zip((c.name for c in POOL), (0.5, other, 0.9, 0.9), strict=True))
+        known: list[dict[str, Any]] = []
+        found, _ = halve(POOL, DATA, 1000.0, trained(losses, []), known, lambda _: None)
+        assert found is POOL[winner]
+        said = explain_halving(POOL, found, known)
+        assert ("no clear lead against it" in said) == (winner == 0) and found.name in said
+
+
 def test_a_part_keeps_the_shares_of_the_classes() -> None:
     part = part_of(DATA, 20, 0)
     assert [sample.label for sample in part.splits["train"]].count(0) == 10

@@ -77,8 +77,8 @@ def time_networks(
 ) -> list[Latency]:
     """Latencies of the shipped contract from temporary exports, against each other in one interleaved run.
 
-    At most LOOKS such runs, some seconds apart, until the last network has kept `enough_ms`, or IDLE more looks have made
-    none faster; of each network the fastest counts: other work on the machine only adds time.
+    At most LOOKS such runs, some seconds apart, until the last network has kept `enough_ms`, or IDLE more looks have
+    made none faster; of each network the fastest counts: other work on the machine only adds time.
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [get_runtime(runtime).convert(net, Path(folder) / f"{i}.onnx") for i, net in enumerate(nets)]
