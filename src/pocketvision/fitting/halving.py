@@ -79,8 +79,8 @@ def halve(
 
     `known` are results of an interrupted run, and grows; `remember` is told after each. Every short training sees a
     part of the images, small enough for several epochs, and is judged by its validation loss. What learns fastest is
-    not always what learns most: the first choice, which published figures or experiments speak for, gives way to a clear
-    lead only.
+    not always what learns most: the first choice, for which published figures or experiments speak, gives way to a
+    clear lead only.
     """
     alive, rung, share = list(pool), 0, RUNG_SHARE
     while len(alive) > 1:
