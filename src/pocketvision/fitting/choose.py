@@ -149,13 +149,13 @@ def _settle(
         if not fits(pool[0]):
             pool[:1] = line[:place][-1:]
             continue
-        best, misses = pool[0], 0
+        top, misses = pool[0], 0
         for above in line[place + 1 :]:
             timer.time([above], LONG)
-            best, misses = (above, 0) if fits(above) else (best, misses + 1)
+            top, misses = (above, 0) if fits(above) else (top, misses + 1)
             if misses == MISSES:
                 break
-        return best
+        return top
     return None
 
 
