@@ -73,8 +73,22 @@ def test_writable_folder_notices_a_folder_without_permission(tmp_path: Path) -> 
 
 def test_what_a_killed_write_left_is_taken_away(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    left, kept = tmp_path / "state" / ".model.onnx.0a1b2c3d.tmp", tmp_path / "notes.tmp"
-    for path in (left, kept):
+    left = tmp_path / "state" / ".model.onnx.0a1b2c3d.tmp"
+    others = [tmp_path / name for name in ("notes.tmp", ".notes.tmp", ".notes.of-mine.tmp")]
+    for path in (left, *others):
         path.write_text("half")
     remove_temporary(tmp_path)
-    assert not left.exists() and kept.exists()
+    assert not left.exists() and all(path.exists() for path in others)
+
+
+def test_temporary_files_are_known_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kill between writing and renaming leaves is what `remove_temporary` takes away."""
+    names = ("model.onnx", "n" * 120 + ".json")
+    with monkeypatch.context() as patch:
+        patch.setattr("pocketvision.files.os.replace", lambda *_: None)
+        patch.setattr("pocketvision.files._remove", lambda _: None)
+        for name in names:
+            write_atomic(tmp_path / name, "half")
+    assert len(list(tmp_path.iterdir())) == len(names)
+    remove_temporary(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,10 +1,13 @@
 """Writing files so that a killed run leaves either the old content or the new one, never half of it."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 
 from pocketvision.errors import InputError
+
+TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}\.tmp")
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -47,9 +50,13 @@ def writable_folder(path: str | Path) -> Path:
 
 
 def remove_temporary(folder: str | Path) -> None:
-    """Take away what a killed `write_atomic` left in `folder` and below. Not while another process writes there."""
+    """Take away what a killed `write_atomic` left in `folder` and below. Not while another process writes there.
+
+    Only names that it gives: the folder may be the user's own, with other temporary files in it.
+    """
     for path in Path(folder).rglob(".*.tmp"):
-        _remove(path)
+        if TEMPORARY.fullmatch(path.name):
+            _remove(path)
 
 
 def _reason(error: OSError) -> str:
