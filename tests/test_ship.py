@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def val() -> Sequence[Sample]:
 
 
 def clock(ms_per_pixel: float):
-    def timed(nets: Sequence[Network], enough_ms: float) -> list[Latency]:
+    def timed(nets: Sequence[Network], needed: int, enough_ms: float) -> list[Latency]:
         each = [net.spec.size[0] * ms_per_pixel for net in nets]
         return [Latency(ms, ms, ms, ms, ms, 9, 9) for ms in each]
 
@@ -65,5 +66,24 @@ def test_a_slower_machine_gets_a_smaller_picture(net: Network, val: Sequence[Sam
 
 
 def test_real_clock(net: Network) -> None:
-    small, large = time_networks([at_resolution(net, 48), at_resolution(net, 120)], "onnxruntime", 1, 1000.0, Journal())
+    small, large = time_networks(
+        [at_resolution(net, 48), at_resolution(net, 120)], 0, "onnxruntime", 1, 1000.0, Journal()
+    )
     assert small.calls > 0 and large.calls > 0
+
+
+@pytest.mark.parametrize(("busy", "looks"), [(0, 3), (1, 3), (5, 6), (99, 8)])
+def test_a_busy_machine_is_waited_for(net: Network, monkeypatch: pytest.MonkeyPatch, busy: int, looks: int) -> None:
+    """48 px are needed and take 1 ms alone, 3 ms in the first `busy` looks; 120 px never keep the 2 ms."""
+    paused: list[float] = []
+
+    def interleaved(calls, **_):
+        ms = [3.0 if len(paused) <= busy else 1.0, 5.0]
+        return {name: Latency(x, x, x, x, x, 9, 9) for name, x in zip(calls, ms, strict=True)}
+
+    monkeypatch.setattr("pocketvision.fitting.ship.time_interleaved", interleaved)
+    monkeypatch.setattr("pocketvision.fitting.ship.time", SimpleNamespace(sleep=paused.append))
+    nets = [at_resolution(net, 48), at_resolution(net, 120)]
+    found = time_networks(nets, 0, "onnxruntime", 1, 2.0, Journal())
+    assert len(paused) == looks and paused == sorted(paused)
+    assert found[0].high_ms == (3.0 if busy >= looks else 1.0)

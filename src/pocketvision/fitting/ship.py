@@ -31,8 +31,8 @@ STEP = 8  # px between two resolutions that are tried
 REACH = 1.3  # how far above the resolution of training, as a factor; below, down to half of it
 HEADROOM = 0.98  # of the budget; if it does not suffice for the file that ships, the next smaller resolution does
 LADDER = Look(9, 0.05, 6.0)
-LOOKS, PAUSE = 8, 10.0  # timing runs, and the seconds between them: other work on the machine may last minutes
-IDLE = 3  # looks in a row that brought nothing new: the machine is as quiet as it gets
+LOOKS, MOST_LOOKS = 3, 8  # timing runs where a larger size misses, and where that of training itself does
+PAUSE = 4.0  # seconds before the second; each further pause is longer by as much: a busy spell may last minutes
 KEPT = (1.0, 0.875, 0.8, 0.7, 0.6)  # shares of the resized image's side that the centre crop keeps
 WORTH = 0.02  # of the validation loss: what a larger picture must gain to be worth its milliseconds
 LOOKED_AT = 1000  # validation images that a size and a crop are judged by
@@ -73,29 +73,29 @@ def ladder(net: Network) -> list[int]:
 
 
 def time_networks(
-    nets: Sequence[Network], runtime: str, threads: int, enough_ms: float, journal: Journal
+    nets: Sequence[Network], needed: int, runtime: str, threads: int, enough_ms: float, journal: Journal
 ) -> list[Latency]:
     """Latencies of the shipped contract from temporary exports, against each other in one interleaved run.
 
-    At most LOOKS such runs, some seconds apart, until the last network has kept `enough_ms`, or IDLE more looks have
-    made none faster; of each network the fastest counts: other work on the machine only adds time.
+    One such run where all keep `enough_ms`, else up to LOOKS; up to MOST_LOOKS while the one at index `needed` misses.
+    Of each network the fastest counts: other work on the machine only adds time.
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [get_runtime(runtime).convert(net, Path(folder) / f"{i}.onnx") for i, net in enumerate(nets)]
         calls = {str(path): open_call(runtime, path, threads) for path in paths}
 
         def look() -> list[dict[str, Any]]:
-            time.sleep(PAUSE if looks else 0)
+            time.sleep(PAUSE * len(looks))
             return [asdict(latency) for latency in time_interleaved(calls, threads=threads, **asdict(LADDER)).values()]
 
         looks: list[list[Latency]] = []
         best: list[Latency] = []
-        idle = 0  # looks since one made a network faster by more than chance
-        while not looks or (len(looks) < LOOKS and idle < IDLE and best[-1].high_ms > enough_ms):
+        while not looks or (
+            len(looks) < (MOST_LOOKS if best[needed].high_ms > enough_ms else LOOKS)
+            and any(latency.high_ms > enough_ms for latency in best)
+        ):
             looks.append([Latency(**row) for row in journal.once(f"sizes, look {len(looks) + 1}", look)])
-            fastest = [min(of_one, key=lambda latency: latency.high_ms) for of_one in zip(*looks, strict=True)]
-            faster = not best or any(new.high_ms < 0.97 * old.high_ms for new, old in zip(fastest, best, strict=True))
-            best, idle = fastest, 0 if faster else idle + 1
+            best = [min(of_one, key=lambda latency: latency.high_ms) for of_one in zip(*looks, strict=True)]
         return best
 
 
@@ -103,7 +103,7 @@ def choose_resolution(
     net: Network,
     val: Sequence[Sample],
     budget_ms: float,
-    timed: Callable[[Sequence[Network], float], list[Latency]],
+    timed: Callable[[Sequence[Network], int, float], list[Latency]],
     journal: Journal,
 ) -> Shipping:
     """Of the resolutions from training's own upwards that keep the budget, the one with the lowest validation loss.
@@ -113,7 +113,8 @@ def choose_resolution(
     """
     own, sizes = net.spec.size[0], ladder(net)
     rows: dict[int, dict[str, Any]] = {}
-    latencies = timed([at_resolution(net, resolution) for resolution in sizes], HEADROOM * budget_ms)
+    nets = [at_resolution(net, resolution) for resolution in sizes]
+    latencies = timed(nets, sizes.index(own), HEADROOM * budget_ms)
     for resolution, latency in zip(sizes, latencies, strict=True):
         fits = latency.high_ms <= HEADROOM * budget_ms
         rows[resolution] = {

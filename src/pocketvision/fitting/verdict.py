@@ -27,7 +27,7 @@ from pocketvision.scores import MultilabelEvaluation
 from pocketvision.training.history import History
 
 FEW = 100  # held-out images; below, the interval of a middling accuracy is about 10 points wide on either side
-FINAL_ATTEMPTS, PAUSE = 8, 8.0  # looks at the file that ships while it misses; seconds between them
+FINAL_ATTEMPTS, PAUSE = 6, 8.0  # looks at the file that ships while it misses; seconds between them
 
 
 @dataclasses.dataclass(frozen=True)
