@@ -14,6 +14,7 @@ from PIL import Image
 from datafolders import on_white
 from pocketvision.data import decode as decoding
 from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare, preprocessing_for, resize_crop
+from pocketvision.data.preprocessing import shown_whole
 from pocketvision.errors import InputError
 
 
@@ -350,3 +351,9 @@ def test_threads_read_one_zip(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         read = pool.map(lambda name: ImageFile(tmp_path / "a.zip", name).read(), list(contents) * 4)
         assert list(read) == list(contents.values()) * 4
+
+
+def test_small_images_are_shown_whole_at_any_resolution() -> None:
+    usual = preprocessing_for(96)
+    assert usual.resize == (110, 110) and shown_whole(usual, 400) == usual
+    assert shown_whole(usual, 32).resize == shown_whole(usual, 64).resize == (96, 96)

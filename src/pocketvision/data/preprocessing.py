@@ -1,7 +1,7 @@
 """What happens to an image before the network, as data: it travels with the weights into every file we write."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pocketvision.errors import InputError
@@ -79,6 +79,11 @@ def preprocessing_for(resolution: int | tuple[int, int], channels: int = 3) -> P
     if channels == 3:
         return Preprocessing((height, width), resize)
     return Preprocessing((height, width), resize, channels, mean=(0.5,) * channels, std=(0.5,) * channels)
+
+
+def shown_whole(p: Preprocessing, side: int) -> Preprocessing:
+    """`p` without its crop where the images themselves are small (`side` px), at whatever resolution they are shown."""
+    return replace(p, resize=p.resolution) if side <= SMALL else p
 
 
 def _whole(value: Any) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from pocketvision.data.dataset import Dataset, Task
-from pocketvision.data.preprocessing import SMALL
-from pocketvision.fitting.candidates import Candidate
+from pocketvision.data.preprocessing import shown_whole
+from pocketvision.fitting.candidates import FULL, Candidate
 from pocketvision.fitting.halving import LEAST_IMAGES, LEAST_SECONDS, Contender, part_of
 from pocketvision.journal import Journal
 from pocketvision.network import Network, build
@@ -27,8 +27,7 @@ PLANNED = 0.9  # of a short training's time: with more, a little slower than mea
 class Start:
     """Where every training of a run begins: the same seed, the same pretrained weights (None: none).
 
-    `side` is that of the images, px. Small ones are icons, digits, patches: the network is shown all of them at any
-    resolution, not their middle.
+    `side` is that of the images, px.
     """
 
     classes: tuple[str, ...]
@@ -36,15 +35,14 @@ class Start:
     seed: int
     weights: Weights | None = None
     task: Task = "classify"
-    side: int = SMALL + 1
+    side: int = FULL
 
     def network(self, candidate: Candidate) -> Network:
         """A fresh network, or one with the pretrained weights when they are the candidate's."""
         torch.manual_seed(self.seed)  # here, not before: a resumed run has not built what an unbroken one has
         net = build(candidate.spec(len(self.classes), self.channels))
         net.classes, net.task = self.classes, self.task
-        if self.side <= SMALL:
-            net.preprocessing = dataclasses.replace(net.preprocessing, resize=net.preprocessing.resolution)
+        net.preprocessing = shown_whole(net.preprocessing, self.side)
         if self.weights and candidate.pretrained:
             load_weights(net, self.weights)
         return net

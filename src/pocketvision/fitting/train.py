@@ -11,6 +11,7 @@ import torch
 
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
+from pocketvision.data.preprocessing import shown_whole
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
@@ -75,7 +76,8 @@ def train(
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
     weights = open_weights(pretrained) if pretrained else None
-    channels = channels or (weights.channels if weights else survey(dataset.splits["train"]).channels)
+    looked = survey(dataset.splits["train"])
+    channels = channels or (weights.channels if weights else looked.channels)
     spec = create_spec(model, width, resolution, len(dataset.classes), channels)
     check_loggers(log)
     make_accelerator(device)
@@ -89,6 +91,7 @@ def train(
         torch.manual_seed(seed)
         net = create_model(model, width, resolution, dataset.classes, channels, weights)
         net.task = dataset.task
+        net.preprocessing = shown_whole(net.preprocessing, looked.side)
         return net
 
     def train_one(
