@@ -52,7 +52,7 @@ def contenders(
 
     `finalists` are candidates that keep the budget, the preferred first, one for each family. `passes` over the images
     are what the first choice has time for. A short training favours what sees more images in it; in a long one the
-    larger network catches up (on CIFAR-10 64 px led 80 px after two minutes), so that a sibling stands only in a hurry.
+    larger network catches up, so that a sibling stands only in a hurry.
     """
     first = finalists[0]
     found = [Contender(first, recipe, name) for name, recipe in recipes(first).items()]
@@ -61,8 +61,9 @@ def contenders(
         for c in candidates
         if c.family == first.family and c.pretrained == first.pretrained and c.macs <= CHEAPER * first.macs
     ]
-    hurried = passes < HURRIED and siblings
-    others = [*finalists[1:2], max(siblings, key=lambda c: (c.score, -c.macs))] if hurried else finalists[1:]
+    others = finalists[1:]
+    if passes < HURRIED and siblings:
+        others = [*finalists[1:2], max(siblings, key=lambda c: (c.score, -c.macs))]
     found += [Contender(c, recipe, name) for c in others for name, recipe in list(recipes(c).items())[:1]]
     return found[:MOST]
 

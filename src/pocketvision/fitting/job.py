@@ -47,6 +47,7 @@ from pocketvision.weights import Weights, open_weights, save
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
 CHOICE, CONTEST, SHIPPING = "state/choice.json", "state/contest.json", "state/shipping.json"
 TIMED, JUDGED = "state/timed.json", "state/judged.json"  # the steps towards these
+SPEED = "{}: images/s in training"  # a step of TIMED
 FORMAT = "onnx"
 
 
@@ -147,7 +148,7 @@ def _run(
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED))
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
     start = Start(dataset.classes, channels, seed, weights, dataset.task, looked.side)
-    winner, seconds, reason = _contest(folder, choice, start, dataset, how)
+    winner, seconds, reason = _contest(folder, choice, start, dataset, how, timer.journal)
     if show:
         say(reason)
     net = start.network(winner.candidate)
@@ -224,7 +225,7 @@ def _choice(folder: RunFolder, timer: Timer, candidates: list[Candidate], budget
 
 
 def _contest(
-    folder: RunFolder, choice: Choice, start: Start, dataset: Dataset, how: How
+    folder: RunFolder, choice: Choice, start: Start, dataset: Dataset, how: How, journal: Journal
 ) -> tuple[Contender, float, str]:
     """The winner of a few short trainings where there are images and time for them, else the first choice.
 
@@ -233,13 +234,13 @@ def _contest(
     images, seconds = len(dataset.splits["train"]), how.settings["seconds"]
     fitting = {row["model"] for row in choice.rows if row["fits"]}
     affordable = [candidate for candidate in choice.candidates if candidate.name in fitting]
-    known, journal = folder.read(CONTEST) or [], Journal(folder.out / TIMED)
+    known = folder.read(CONTEST) or []
     first = choice.finalists[0]
     name, recipe = next(iter(start.recipes(first, images).items()))
     if not is_worth_halving(images, seconds):
         return Contender(first, recipe, name), seconds, choice.reason
     speed = journal.once(
-        f"{first.name}: images/s in training",
+        SPEED.format(first.name),
         lambda: speed_of(start.network(first), recipe, dataset, how.device).images,
     )
     pool = contenders(choice.finalists, affordable, lambda c: start.recipes(c, images), speed * seconds / images)
@@ -263,8 +264,8 @@ def _shipping(
     if saved is None:
         runtime, threads = settings["runtime"], settings["threads"]
 
-        def timed(nets: Sequence[Network], enough_ms: float) -> list[Latency]:
-            return time_networks(nets, runtime, threads, enough_ms, journal)
+        def timed(nets: Sequence[Network], needed: int, enough_ms: float) -> list[Latency]:
+            return time_networks(nets, needed, runtime, threads, enough_ms, journal)
 
         found = choose_resolution(net, val, settings["budget_ms"], timed, journal)
         folder.write(SHIPPING, found.to_json())
