@@ -51,8 +51,8 @@ class Augmentation:
 def random_crop(image: Tensor, size: tuple[int, int], area: tuple[float, float], flip: bool) -> Tensor:
     """A random part of `image`, as Inception was trained (arXiv 1409.4842, section 6), perhaps mirrored.
 
-    torchvision's RandomResizedCrop and RandomHorizontalFlip take three times as long on a small picture: enough to hold
-    up the training of a small network.
+    torchvision's RandomResizedCrop and RandomHorizontalFlip do the same; what they do around it takes longer on a small
+    picture than the picture itself, and holds up the training of a small network.
     """
     height, width = image.shape[-2:]
     share, ratio, down, right, mirror = torch.rand(5).tolist()

@@ -31,7 +31,7 @@ def make_optimizer(net: Network, recipe: Recipe) -> Optimizer:
     ]
     if recipe.optimizer == "sgd":
         return SGD(options, momentum=0.9, nesterov=True)
-    return AdamW(options, fused=True)  # one pass over the parameters: a quarter of the time
+    return AdamW(options, fused=True)  # one pass over the parameters, not one for each operation
 
 
 def set_rates(optimizer: Optimizer, progress: float, recipe: Recipe, scale: float = 1.0) -> None:
