@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torchvision.transforms.v2.functional import adjust_brightness, adjust_contrast, adjust_saturation
 
-from pocketvision.data.augment import Augmentation
+from pocketvision.data.augment import Augmentation, random_crop
 from pocketvision.errors import InputError
 from pocketvision.models import create_model
+from pocketvision.training.color import jitter_colors
 from pocketvision.training.mixing import mixing
 from pocketvision.training.modes import set_training
 from pocketvision.training.optimizer import make_optimizer, set_rates
@@ -85,6 +87,31 @@ def test_views_have_the_size_asked_for(policy: str, channels: int) -> None:
         torch.randint(0, 256, (channels, 40, 50), dtype=torch.uint8)
     )
     assert view.shape == (channels, 24, 32) and view.dtype == torch.uint8
+
+
+def test_a_crop_shows_the_share_asked_for_and_is_sometimes_mirrored() -> None:
+    torch.manual_seed(0)
+    across = torch.arange(200, dtype=torch.uint8).expand(1, 200, 200)  # each pixel says in which column it stands
+    views = [random_crop(across, (20, 20), (0.25, 0.25), flip=True)[0, 0].int() for _ in range(200)]
+    widths = [int(view.max() - view.min()) / 200 for view in views]
+    assert 0.36 < min(widths) and max(widths) < 0.6  # half the side, stretched by at most 4:3 to one side
+    mirrored = sum(bool(view[0] > view[-1]) for view in views)
+    assert 70 < mirrored < 130
+    plain = [random_crop(across, (20, 20), (0.25, 0.25), flip=False)[0, 0].int() for _ in range(20)]
+    assert all(view[0] < view[-1] for view in plain)
+
+
+def test_colours_change_as_torchvision_changes_them() -> None:
+    images = torch.randint(100, 150, (5, 3, 8, 9)).float()  # far from black and white: nothing is clipped on the way
+    torch.manual_seed(3)
+    found = jitter_colors(images, 0.2)
+    torch.manual_seed(3)
+    factors = 1 + 0.2 * (2 * torch.rand(3, 5) - 1)
+    for image, seen, brightness, contrast, saturation in zip(images, found, *factors.tolist(), strict=True):
+        expected = adjust_brightness(image / 255, brightness)
+        expected = adjust_saturation(adjust_contrast(expected, contrast), saturation)
+        assert torch.allclose(seen / 255, expected, atol=1e-3)
+    assert (jitter_colors(torch.full((1, 3, 4, 4), 250.0), 0.9) <= 255).all()
 
 
 def test_fields_of_a_recipe_from_text() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from datafolders import PACKINGS, Packing, names, plant
-from pocketvision.data.dataset import Dataset
+from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import class_counts, load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
@@ -24,6 +25,14 @@ def test_split_is_stratified_and_keeps_every_image_once(tmp_path: Path) -> None:
     assert class_counts(parts) == {"train": {"a": 40, "b": 8, "c": 1, "d": 1}, "val": {"a": 10, "b": 2, "c": 1, "d": 0}}
     assert sorted(parts.splits["train"] + parts.splits["val"], key=lambda s: s.name) == list(dataset.splits["train"])
     assert class_counts(split(dataset, 0.99))["train"] == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+
+def test_of_many_images_only_so_many_are_held_out() -> None:
+    def held_out(images: int) -> int:
+        samples = tuple(Sample(ImageFile(Path(f"{i}")), i % 2, f"{i}") for i in range(images))
+        return len(split(Dataset("d", "d", ("a", "b"), {"train": samples})).splits["val"])
+
+    assert [held_out(images) for images in (20, 20_000, 40_000)] == [4, 4000, 5000]
 
 
 def test_split_is_deterministic_and_the_seed_matters(tmp_path: Path) -> None:
