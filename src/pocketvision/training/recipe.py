@@ -102,7 +102,7 @@ def from_scratch_recipes(channels: int = 3, images: int = FEW) -> dict[str, Reci
 
 
 def fine_tune_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
-    """By name, the likelier first. The one for few images is that of experiments/ants_bees."""
+    """By name, the likelier first. The one for few images is that of experiments/fits."""
     base = Recipe(lr=1e-3, weight_decay=0.02, average=0.1)
     if channels != 3:
         base = replace(base, flip=False, color=0.0)
