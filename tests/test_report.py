@@ -347,7 +347,7 @@ def test_export_check_in_words(check, state, said):
     [
         (text.milliseconds(0.21234), "0.212 ms"),
         (text.milliseconds(9.996), "10.0 ms"),
-        (text.milliseconds(1234.4), "1 234 ms"),
+        (text.milliseconds(1234.4), "1\u202f234 ms"),
         (text.milliseconds(None), "–"),
         (text.limit(0.3), "0.3 ms"),
         (text.percent(0.98333), "98.3 %"),

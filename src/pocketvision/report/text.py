@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any
 
 MISSING = "–"
+GROUP = "\u202f"  # between thousands: narrow, and no line ends there
 
 
 def number(value: object) -> float | None:
@@ -39,7 +40,7 @@ def significant(value: object, digits: int = 3) -> str:
         return "0"
     x = float(f"{x:.{digits - 1}e}") if abs(x) < 10**digits else x  # first, so that 9.996 has the decimals of 10.0
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(x))))
-    return f"{x:,.{decimals}f}".replace(",", " ")
+    return f"{x:,.{decimals}f}".replace(",", GROUP)
 
 
 def milliseconds(value: object) -> str:
@@ -96,9 +97,9 @@ def size(value: object) -> str:
 
 
 def whole(value: object) -> str:
-    """An integer with thin groups: `1 281 167`."""
+    """An integer with thin groups, as in 1 281 167."""
     x = number(value)
-    return MISSING if x is None else f"{round(x):,}".replace(",", " ")
+    return MISSING if x is None else f"{round(x):,}".replace(",", GROUP)
 
 
 def duration(value: object) -> str:
