@@ -24,13 +24,13 @@ KEPT = ("model", "split", "images", "top1", "top1_interval", "latency_ms", "late
 KEPT += ("budget_met", "resolution", "trained_resolution", "params", "macs", "size_bytes", "reason")
 
 
-def row(report: dict[str, Any], pretrained: str | None) -> dict[str, Any]:
+def row(report: dict[str, Any]) -> dict[str, Any]:
     """What is committed of a run."""
     training = report["training"]
     return {
         **{key: report["verdict"].get(key) for key in KEPT},
         "resize": report["shipping"]["resize"],
-        "pretrained": pretrained is not None,
+        "pretrained": bool(report["verdict"]["pretrained"]),
         "seed": report["seed"],
         "epochs": len(training["epochs"]),
         "last_epoch": training["epochs"][-1],
@@ -81,7 +81,7 @@ def main() -> None:
                 seed=seed,
                 out=Path("runs/fits") / name,
             )
-            save(name, {**row(report, arguments.pretrained), "commit": commit()})
+            save(name, {**row(report), "commit": commit()})
             verdict = report["verdict"]
             says = f"{verdict['split']} top-1 {verdict['top1']:.4f}, {verdict['latency_ms']:.2f} ms"
             print(f"{name}: {verdict['model']} {says}", flush=True)
