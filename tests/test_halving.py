@@ -13,7 +13,7 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import split
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate, grid
-from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, part_of
+from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, part_of, with_better_recipe
 from pocketvision.fitting.learn import Start, train_shortly
 from pocketvision.fitting.limits import Limits
 from pocketvision.journal import Journal
@@ -56,6 +56,22 @@ def test_with_time_enough_another_line_stands_instead_of_a_smaller_sibling() -> 
     assert [c.candidate.family for c in pool] == ["ours", "ours", "theirs", "third"]
 
 
+def test_a_recipe_clearly_better_for_the_first_choice_is_the_winners_too() -> None:
+    def rows(other: float) -> list[dict[str, Any]]:
+        losses = zip(POOL, (0.5, other, 0.2, 0.9), strict=True)
+        return [
+            {"rung": 0, "contender": c.name, "model": c.candidate.name, "val_loss": loss, "val_top1": 0.5}
+            for c, loss in losses
+        ]
+
+    found = with_better_recipe(POOL[2], rows(0.4), lambda _: RECIPES)
+    assert found == Contender(POOL[2].candidate, RECIPES["other"], "other")
+    said = explain_halving(POOL, found, rows(0.4))
+    assert "theirs_1.0_60 had the lowest validation loss" in said and "The recipe other was clearly" in said
+    assert with_better_recipe(POOL[2], rows(0.48), lambda _: RECIPES) is POOL[2]
+    assert with_better_recipe(POOL[2], rows(0.4), lambda _: {"plain": Recipe()}) is POOL[2]
+
+
 def trained(losses: dict[str, float], calls: list[tuple[str, float]]):
     def train(contender: Contender, data: Dataset, seconds: float, name: str) -> dict[str, Any]:
         calls.append((contender.name, seconds))
@@ -65,7 +81,7 @@ def trained(losses: dict[str, float], calls: list[tuple[str, float]]):
 
 
 def test_the_better_half_goes_on_and_nothing_is_trained_twice() -> None:
-    losses = dict(zip((c.name for c in POOL), (0.5, 0.3, 0.4, 0.9), strict=True))
+    losses = dict(zip((c.name for c in POOL), (0.5, 0.37, 0.4, 0.9), strict=True))
     calls: list[tuple[str, float]] = []
     known: list[dict[str, Any]] = []
     winner, left = halve(POOL, DATA, 1000.0, trained(losses, calls), known, lambda _: None)
@@ -87,6 +103,15 @@ def test_the_first_choice_gives_way_to_a_clear_lead_only() -> None:
         assert found is POOL[winner]
         said = explain_halving(POOL, found, known)
         assert ("no clear lead against it" in said) == (winner == 0) and found.name in said
+
+
+def test_a_clear_lead_over_all_others_needs_no_second_round() -> None:
+    losses = dict(zip((c.name for c in POOL), (0.5, 0.6, 0.4, 0.9), strict=True))
+    calls: list[tuple[str, float]] = []
+    known: list[dict[str, Any]] = []
+    winner, left = halve(POOL, DATA, 1000.0, trained(losses, calls), known, lambda _: None)
+    assert winner is POOL[2] and len(calls) == 4 and left == 920.0
+    assert "the lowest validation loss in the last round" in explain_halving(POOL, winner, known)
 
 
 def test_a_part_keeps_the_shares_of_the_classes() -> None:

@@ -48,14 +48,14 @@ def contenders(
     recipes: Callable[[Candidate], dict[str, Recipe]],
     passes: float,
 ) -> list[Contender]:
-    """At most MOST: the first choice with each of its recipes, the first of other lines, or a cheaper sibling.
+    """At most MOST: the first choice with its two likeliest recipes, the first of other lines, or a cheaper sibling.
 
     `finalists` are candidates that keep the budget, the preferred first, one for each family. `passes` over the images
     are what the first choice has time for. A short training favours what sees more images in it; in a long one the
     larger network catches up, so that a sibling stands only in a hurry.
     """
     first = finalists[0]
-    found = [Contender(first, recipe, name) for name, recipe in recipes(first).items()]
+    found = [Contender(first, recipe, name) for name, recipe in list(recipes(first).items())[:2]]
     siblings = [
         c
         for c in candidates
@@ -81,11 +81,11 @@ def halve(
     `known` are results of an interrupted run, and grows; `remember` is told after each. Every short training sees a
     part of the images, small enough for several epochs, and is judged by its validation loss. What learns fastest is
     not always what learns most: the first choice, for which published figures or experiments speak, gives way to a
-    clear lead only.
+    clear lead only. A clear lead over all others ends it at once.
     """
     alive, rung, share = list(pool), 0, RUNG_SHARE
     while len(alive) > 1:
-        judged = {}
+        losses = {}
         for contender in alive:
             row = next((r for r in known if (r["rung"], r["contender"]) == (rung, contender.name)), None)
             if row is None:
@@ -93,10 +93,28 @@ def halve(
                 row = {"rung": rung, "contender": contender.name, "model": contender.candidate.name, **found}
                 known.append(row)
                 remember(known)
-            judged[contender] = row["val_loss"] * (1 if contender is pool[0] else 1 + LEAD)
-        alive = sorted(alive, key=judged.__getitem__)[: (len(alive) + 1) // 2]
+            losses[contender] = row["val_loss"]
+        alive.sort(key=lambda contender: losses[contender] * (1 if contender is pool[0] else 1 + LEAD))
+        clear = losses[alive[0]] * (1 + LEAD) < min(losses[other] for other in alive[1:])
+        alive = alive[: 1 if clear else (len(alive) + 1) // 2]
         rung, share = rung + 1, 2 * share
     return alive[0], seconds - sum(row["seconds"] for row in known)
+
+
+def with_better_recipe(
+    winner: Contender, known: Sequence[dict[str, Any]], recipes: Callable[[Candidate], dict[str, Recipe]]
+) -> Contender:
+    """The winner with the recipe that was clearly better for the first choice: there alone two recipes were compared.
+
+    Whether a mirrored picture is still of its class depends on the data, hardly on the network.
+    """
+    rows = [row for row in known if row["rung"] == 0]
+    usual, *others = (row for row in rows if row["model"] == rows[0]["model"])
+    for row in others:
+        name = row["contender"].rpartition(" · ")[2]
+        if row["val_loss"] * (1 + LEAD) < usual["val_loss"] and name in recipes(winner.candidate):
+            return Contender(winner.candidate, recipes(winner.candidate)[name], name)
+    return winner
 
 
 def part_of(dataset: Dataset, images: int, seed: int) -> Dataset:
@@ -122,9 +140,14 @@ def explain_halving(pool: Sequence[Contender], winner: Contender, known: Sequenc
     results = ", ".join(f"{row['contender']} {row.get('val_top1', row.get('val_map')):.1%}" for row in first)
     last = [row for row in known if row["rung"] == max(row["rung"] for row in known)]
     deciding = ", ".join(f"{row['contender']} {row['val_loss']:.3f}" for row in last)
-    lowest = min(last, key=lambda row: row["val_loss"])["contender"] == winner.name
-    why = "the lowest validation loss in the last round" if lowest else "no clear lead against it in the last round"
-    return (
-        f"Of {len(pool)} contenders trained for a short time each (validation accuracy: {results}), {winner.name} had "
-        f"{why} (validation loss: {deciding})."
+    lowest = min(last, key=lambda row: row["val_loss"])["contender"]
+    own = next((row for row in last if row["contender"] == winner.name), None)  # None: with another recipe
+    same = lowest == winner.name if own else lowest.startswith(f"{winner.candidate.name} · ")
+    why = "the lowest validation loss in the last round" if same else "no clear lead against it in the last round"
+    text = (
+        f"Of {len(pool)} contenders trained for a short time each (validation accuracy: {results}), "
+        f"{winner.name if own else winner.candidate.name} had {why} (validation loss: {deciding})."
     )
+    if own is None:
+        text += f" The recipe {winner.recipe_name} was clearly the better one for {pool[0].candidate.name}."
+    return text

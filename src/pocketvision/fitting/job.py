@@ -17,7 +17,7 @@ from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain
 from pocketvision.fitting.doctor import embedding_of
-from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve
+from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, with_better_recipe
 from pocketvision.fitting.insight import calibrate_network, look_closely
 from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
 from pocketvision.fitting.limits import Limits
@@ -253,6 +253,7 @@ def _contest(
     if say_so:
         say(f"{choice.reason} Short trainings of {len(pool)} contenders decide.")
     winner, left = halve(pool, dataset, seconds, train, known, lambda rows: folder.write(CONTEST, rows))
+    winner = with_better_recipe(winner, known, lambda c: start.recipes(c, images))
     return winner, left, f"{choice.reason} {explain_halving(pool, winner, known)}"
 
 

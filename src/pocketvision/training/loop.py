@@ -98,15 +98,17 @@ class Trainer:
                 row = self._epoch(epoch, planned, model, average, optimizer, loader, progress)
                 trained = time.monotonic() - began
                 if planned.validates(epoch):
-                    row["val_loss"], row[f"val_{self.objective.metric}"] = self.validate(average.module)
+                    self._judge(row, average)
                 row["seconds"] = time.monotonic() - began
                 row["images_per_second"] = len(self.sampler) / trained
                 history.epochs.append(row)
                 history.seconds += row["seconds"]
+                planned = self._together(replan(planned, self.recipe, history.seconds, self.limit, epoch + 1))
+                if planned.total == epoch + 1 and row["val_loss"] is None:  # the time was up sooner than planned
+                    self._judge(row, average)
                 if best is not None and history.best_epoch == epoch + 1:
                     best.load_state_dict(average.state_dict())
                 history.stopped_early = self._loses_patience(history)
-                planned = self._together(replan(planned, self.recipe, history.seconds, self.limit, epoch + 1))
                 if out and state and self.accelerator.is_main_process:
                     notes = {**history.to_json(), "plan": planned.to_json(), "spec": self.net.spec.to_json()}
                     save_state(state, modules, optimizer, notes)
@@ -200,6 +202,9 @@ class Trainer:
         if color:
             x = jitter_colors(x, color)
         return (x - self.mean) * self.scale
+
+    def _judge(self, row: dict[str, Any], average: AveragedModel) -> None:
+        row["val_loss"], row[f"val_{self.objective.metric}"] = self.validate(average.module)
 
     @torch.inference_mode()
     def validate(self, net: nn.Module) -> tuple[float | None, float | None]:

@@ -82,7 +82,7 @@ FEW = 2000  # images; below, BatchNorm keeps its pretrained statistics (a judgem
 
 
 def from_scratch(channels: int = 3, images: int = FEW) -> Recipe:
-    """AdamW at a high rate. Grey pictures are mostly signs, where a mirrored one means something else."""
+    """AdamW at a high rate. Grey pictures are mostly signs: centred, and where a mirrored one means something else."""
     return next(iter(from_scratch_recipes(channels, images).values()))
 
 
@@ -94,7 +94,7 @@ def fine_tune(channels: int = 3, images: int = FEW) -> Recipe:
 def from_scratch_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
     """By name, the likelier first."""
     if channels == 1:
-        plain = Recipe(epochs=45, lr=4e-3, crop=(0.6, 1.0), flip=False, color=0.0)
+        plain = Recipe(epochs=45, crop=(0.9, 1.0), flip=False, color=0.0)
     else:
         plain = Recipe(epochs=100)
     other = {"mirrored": replace(plain, flip=True)} if channels == 1 else {}
