@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import COLUMNS, History
 from pocketvision.training.loggers import check_loggers
 from pocketvision.training.memory import keep_freed_memory
-from pocketvision.training.plan import More
+from pocketvision.training.plan import More, Plan
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.schedule import rate
 from pocketvision.training.state import read_notes
@@ -103,6 +104,16 @@ def test_time_bounds_the_epochs(digits: Dataset) -> None:
     history = loop.train_network(network(), digits, recipe(5000), seconds=3.0, show=False)
     assert 1 <= len(history.epochs) < 5000
     assert history.epochs[-1]["val_top1"] is not None  # the last epoch is always validated
+
+
+def test_a_run_whose_time_is_up_sooner_than_planned_is_judged_all_the_same(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = Plan(3, 3, 1.0, 1.0)  # validates after the third epoch only
+    monkeypatch.setattr(loop, "plan", lambda *_: planned)
+    monkeypatch.setattr(loop, "replan", lambda planned, recipe, spent, limit, epoch: replace(planned, total=epoch))
+    history = loop.train_network(network(), digits, recipe(3), show=False)
+    assert len(history.epochs) == 1 and history.epochs[0]["val_loss"] > 0
 
 
 def test_frozen_statistics_stay_and_the_trunk_moves_gently(digits: Dataset) -> None:
