@@ -17,6 +17,7 @@ WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4)
 RESOLUTIONS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224)
 FINE = tuple(range(16, 225, 8))
 ENLARGE = 4  # more pixels than this times the image's own tell the network nothing new
+SMALL = 64  # px: pictures up to this side are also looked at as they are
 FULL = 224  # px: what ImageNet's photographs are shown at
 STANDARD_STRIDE = 32  # of all families here, before the small-input stem
 
@@ -55,11 +56,13 @@ def grid(
     InputError when none keeps them.
     """
     found, costly = [], []
+    # Small pictures as they are: no position is spent on what enlarging adds.
+    resolutions = sorted({*RESOLUTIONS, *([side] if RESOLUTIONS[0] <= side <= SMALL else [])})
     for family in MODELS:
         widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
         for width in sorted(widths):
             # Weights at hand leave resolution as the only dial: finer steps use more of the budget.
-            for resolution in FINE if pretrained == (family, width) else RESOLUTIONS:
+            for resolution in FINE if pretrained == (family, width) else resolutions:
                 if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
                     continue
                 known = pretrained == (family, width)

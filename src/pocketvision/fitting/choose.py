@@ -111,7 +111,7 @@ def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bo
         for line in groups:
             found = largest_that_fits(line, time_and_check)
             if found:
-                best.append(found)
+                best.append(climbed(line, found, time_and_check))
         chosen = _settle(best, groups, timer, fits)
     if chosen:
         others = [c for c in best if fits(c) and (c.pretrained, c.family) != (chosen.pretrained, chosen.family)]
@@ -147,14 +147,23 @@ def _settle(
         if not fits(pool[0]):
             pool[:1] = line[:place][-1:]
             continue
-        top, misses = pool[0], 0
-        for above in line[place + 1 :]:
-            timer.time([above], LONG)
-            top, misses = (above, 0) if fits(above) else (top, misses + 1)
-            if misses == MISSES:
-                break
-        return top
+
+        def time_and_check(candidate: Candidate) -> bool:
+            timer.time([candidate], LONG)
+            return fits(candidate)
+
+        return climbed(line, pool[0], time_and_check)
     return None
+
+
+def climbed(line: Sequence[Candidate], start: Candidate, fits: Callable[[Candidate], bool]) -> Candidate:
+    """The best above `start` in its line that fits, until MISSES in a row do not: time does not rise with each step."""
+    top, misses = start, 0
+    for above in line[line.index(start) + 1 :]:
+        top, misses = (above, 0) if fits(above) else (top, misses + 1)
+        if misses == MISSES:
+            break
+    return top
 
 
 def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, timer: Timer) -> str:
