@@ -69,6 +69,7 @@ def test_a_recipe_clearly_better_for_the_first_choice_is_the_winners_too() -> No
     said = explain_halving(POOL, found, rows(0.4))
     assert "theirs_1.0_60 had the lowest validation loss" in said and "The recipe other was clearly" in said
     assert with_better_recipe(POOL[2], rows(0.48), lambda _: RECIPES) is POOL[2]
+    assert with_better_recipe(POOL[0], rows(0.4), lambda _: RECIPES) is POOL[0]
     assert with_better_recipe(POOL[2], rows(0.4), lambda _: {"plain": Recipe()}) is POOL[2]
 
 

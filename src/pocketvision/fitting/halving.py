@@ -110,6 +110,8 @@ def with_better_recipe(
     """
     rows = [row for row in known if row["rung"] == 0]
     usual, *others = (row for row in rows if row["model"] == rows[0]["model"])
+    if winner.candidate.name == usual["model"]:
+        return winner  # the last round has compared its recipes for longer
     for row in others:
         name = row["contender"].rpartition(" · ")[2]
         if row["val_loss"] * (1 + LEAD) < usual["val_loss"] and name in recipes(winner.candidate):
