@@ -17,7 +17,7 @@ from PIL import Image
 import pocketvision as pv
 from conftest import command_environment
 from pocketvision.fitting.candidates import Candidate, grid, largest_that_fits, lines, predict_ms
-from pocketvision.fitting.choose import LONG, SHORT, Look, Timer, choose
+from pocketvision.fitting.choose import LONG, SHORT, Look, Timer, choose, climbed
 from pocketvision.measure.latency import Latency
 from pocketvision.units import parse_duration
 
@@ -160,6 +160,18 @@ def test_pretrained_weights_come_first(data: Path, shared: Path, tmp_path: Path)
     assert report["verdict"]["model"].startswith("mobilenet_v2_1.0_") and report["verdict"]["width"] == 1.0
     assert report["verdict"]["pretrained"] == weights.name
     assert report["verdict"]["channels"] == 3  # the pictures are grey, the weights know colour
+
+
+def test_a_line_is_climbed_past_a_miss() -> None:
+    line = [Candidate("a", 1.0, size, 0, size, size / 100, "estimated", False) for size in range(1, 8)]
+    looked = []
+
+    def fits(candidate: Candidate) -> bool:
+        looked.append(candidate.macs)
+        return candidate.macs in (2, 4)
+
+    assert climbed(line, line[1], fits) is line[3]
+    assert looked == [3, 4, 5, 6]  # two misses in a row end it
 
 
 def test_bisection_finds_the_largest_that_fits_with_few_looks() -> None:
