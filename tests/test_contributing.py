@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pocketvision as pv
 from pocketvision.blocks import ROWS
-from pocketvision.blocks.asymmetric import Asymmetric
-from pocketvision.models import MODELS, Family, crossnet
+from pocketvision.blocks.dilated import Dilated
+from pocketvision.models import MODELS, Family, holenet
 from pocketvision.runtimes import RUNTIMES, get_runtime
 from pocketvision.runtimes.verify import compare
 
@@ -34,9 +34,9 @@ MODELS.update({%(MODELS)s})
 RUNTIMES.update({%(RUNTIMES)s})
 
 torch.manual_seed(0)
-net = pv.create_model("crossnet", width=0.5, resolution=32, classes=4)
+net = pv.create_model("holenet", width=0.5, resolution=32, classes=4)
 assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 4)
-assert net.trunk[2].across.out_channels == 32, "the width multiplier halves the table's 64"
+assert net.trunk[2].conv.out_channels == 32, "the width multiplier halves the table's 64"
 assert pv.Spec.from_json(net.spec.to_json()) == net.spec
 
 file = Path(sys.argv[1]) / "model.onnx"

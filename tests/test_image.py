@@ -4,6 +4,7 @@ import io
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,17 @@ def test_default_statistics() -> None:
 
 
 def test_preprocessing_survives_json() -> None:
-    p = Preprocessing((96, 160), (110, 183), 2, (0.1, 0.2), (0.3, 1.0))
+    p = Preprocessing((96, 160), (110, 183), 2, (0.1, 0.2), (0.3, 1.0), "bicubic", crop_first=True)
     assert Preprocessing.from_json(p.to_json()) == p
+
+
+def test_preprocessing_of_earlier_files() -> None:
+    """They have neither field that came later, or one of them."""
+    written = preprocessing_for(224).to_json()
+    del written["crop_first"]
+    assert Preprocessing.from_json(written) == preprocessing_for(224)
+    del written["interpolation"]
+    assert Preprocessing.from_json(written) == preprocessing_for(224)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +76,10 @@ def test_preprocessing_survives_json() -> None:
         {"std": [0.2, 0.2, 0]},
         {"mean": None},
         {"colour": "BGR"},
+        {"interpolation": "nearest"},
+        {"interpolation": None},
+        {"interpolation": ["bicubic"]},
+        {"crop_first": 1},
     ],
 )
 def test_bad_preprocessing(change: dict[str, Any]) -> None:
@@ -73,7 +87,7 @@ def test_bad_preprocessing(change: dict[str, Any]) -> None:
         Preprocessing.from_json(preprocessing_for(224).to_json() | change)
 
 
-@pytest.mark.parametrize("content", [None, [], "text", {}, 3])
+@pytest.mark.parametrize("content", [None, [], "text", {}, 3, ["resolution", "resize", "channels", "mean", "std"]])
 def test_preprocessing_that_is_none(content: Any) -> None:
     with pytest.raises(InputError, match="damaged"):
         Preprocessing.from_json(content)
@@ -82,9 +96,10 @@ def test_preprocessing_that_is_none(content: Any) -> None:
 # --- resizing
 
 
-def torchvision_pixels(image: Image.Image, resize: int, crop: int) -> np.ndarray:
+def torchvision_pixels(image: Image.Image, resize: int, crop: int, interpolation: str = "bilinear") -> np.ndarray:
     transforms = pytest.importorskip("torchvision.transforms")
-    return np.asarray(transforms.CenterCrop(crop)(transforms.Resize(resize)(image)))
+    resized = transforms.Resize(resize, transforms.InterpolationMode(interpolation))(image)
+    return np.asarray(transforms.CenterCrop(crop)(resized))
 
 
 SIZES = [
@@ -108,6 +123,58 @@ def test_resize_crop_is_torchvisions(height: int, width: int, resize: int, crop:
     ours = resize_crop(pixels, Preprocessing((crop, crop), (resize, resize)))
     assert np.array_equal(ours, torchvision_pixels(Image.fromarray(pixels), resize, crop))
     assert ours.flags.writeable and ours.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_resize_crop_is_torchvisions_bicubic(height: int, width: int) -> None:
+    pixels = noise(height, width)
+    ours = resize_crop(pixels, Preprocessing((224, 224), (236, 236), interpolation="bicubic"))
+    assert np.array_equal(ours, torchvision_pixels(Image.fromarray(pixels), 236, 224, "bicubic"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(320, 320), (320, 427), (500, 321), (90, 33), (1, 3)])
+@pytest.mark.parametrize(("resize", "resolution"), [(256, 224), (146, 128), (64, 64)])
+def test_crop_first(height: int, width: int, resize: int, resolution: int) -> None:
+    """The middle square with resolution / resize of the shorter side, cut out of the original pixels."""
+    pixels = noise(height, width)
+    side = max(1, int(min(height, width) * resolution / resize))
+    top, left = (height - side) // 2, (width - side) // 2
+    part = Image.fromarray(pixels).crop((left, top, left + side, top + side))
+    for name, resampling in (("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)):
+        p = Preprocessing((resolution, resolution), (resize, resize), interpolation=name, crop_first=True)
+        assert np.array_equal(resize_crop(pixels, p), np.asarray(part.resize((resolution, resolution), resampling)))
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 600), (610, 305), (300, 2000)])
+def test_crop_first_shows_the_same_part(height: int, width: int) -> None:
+    """Up to rounding, whatever the aspect of the box: on a smooth ramp the two orders see the same values."""
+    down, across = np.mgrid[:height, :width]
+    pixels = np.stack([255 * down / height, 255 * across / width, 0 * down], axis=2).astype(np.uint8)
+    usual = Preprocessing((96, 160), (110, 183))
+    first = resize_crop(pixels, replace(usual, crop_first=True)).astype(int)
+    assert first.shape == (96, 160, 3) and np.abs(first - resize_crop(pixels, usual)).max() <= 3
+
+
+def test_another_resolution_keeps_how_images_are_shown() -> None:
+    ship = pytest.importorskip("pocketvision.fitting.ship")
+    from pocketvision import create_model
+
+    net = create_model("mobilenet_v1", width=0.25, resolution=96, classes=2)
+    half = (0.5, 0.5, 0.5)
+    net.preprocessing = Preprocessing((96, 96), (110, 110), 3, half, half, "bicubic", crop_first=True)
+    for resize, expected in ((None, (146, 146)), (160, (160, 160))):
+        shown = ship.at_resolution(net, 128, resize).preprocessing
+        assert shown == replace(net.preprocessing, resolution=(128, 128), resize=expected)
+
+
+def test_crop_first_in_other_channels() -> None:
+    pixels = noise(50, 70, 5)
+    p = replace(preprocessing_for(96, 5), crop_first=True)
+    one = replace(preprocessing_for(96, 1), crop_first=True)
+    ours = prepare(pixels, p)
+    assert ours.shape == (96, 96, 5)
+    for index in range(5):
+        assert np.array_equal(ours[:, :, index : index + 1], prepare(pixels[:, :, index], one))
 
 
 def test_resize_crop_is_torchvisions_in_grey() -> None:

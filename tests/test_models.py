@@ -7,18 +7,25 @@ import torch
 
 from pocketvision.blocks import Bneck
 from pocketvision.errors import InputError
+from pocketvision.fitting.candidates import FAMILIES
 from pocketvision.measure.count import count
-from pocketvision.models import MODELS, create_model, create_spec, list_models, parse_name
+from pocketvision.models import MODELS, create_model, create_spec, list_models, parse_name, split_name
 from pocketvision.models.published import PUBLISHED, estimate_top1
 from pocketvision.network import build, build_meta
 from pocketvision.spec import Conventions, Spec, make_divisible, small_input_stem, total_stride
 
-# (parameters, multiply-adds at 224 px) of torchvision's networks; V1: of the paper's table built by hand.
+# (parameters, multiply-adds at 224 px) of torchvision's networks by their own modules;
+# V1: of the paper's table built by hand.
 COSTS = {
     "mobilenet_v1": (4_231_976, 568_740_352),
     "mobilenet_v2": (3_504_872, 300_774_272),
     "mobilenet_v3_large": (5_483_032, 216_589_760),
     "mobilenet_v3_small": (2_542_856, 56_510_400),
+    "mnasnet_b1": (4_383_312, 314_415_872),
+    "squeezenet_1.0": (1_248_424, 818_924_576),
+    "squeezenet_1.1": (1_235_496, 349_151_936),
+    "shufflenet_v2": (2_278_604, 144_907_992),
+    "resnet_50": (25_557_032, 4_089_184_256),
 }
 
 
@@ -38,12 +45,18 @@ def test_costs_of_the_papers_networks(name: str) -> None:
         ("mobilenet_v2_0.35_96", 1.68, 11),
         ("mobilenet_v3_large_0.75_224", 3.99, 155),
         ("mobilenet_v3_small_0.75_224", 2.04, 44),
+        ("mobilenet_v1_full", 29.3, 4867),
+        ("mobilenet_v1_shallow", 2.89, 307),
+        ("mnasnet_a1_0.5_224", 2.1, 105),
+        ("shufflenet_v1", 1.87, 138),
+        ("shufflenet_v1_g8_0.5_224", 1.01, 40),
+        ("shufflenet_v2_2.0_224", 7.39, 583),
     ],
 )
 def test_costs_of_published_variants(name: str, params: float, macs: float) -> None:
     spec = create_spec(name)
     costs = count(build_meta(spec), (1, 3, *spec.size))
-    assert costs.params / 1e6 == pytest.approx(params, abs=0.006)
+    assert costs.params / 1e6 == pytest.approx(params, abs=0.02)
     assert costs.macs / 1e6 == pytest.approx(macs, abs=2)  # printed as whole millions, some cut, some rounded
 
 
@@ -56,7 +69,8 @@ def test_any_width_resolution_channels_and_classes(
     with torch.inference_mode():
         assert net(torch.randn(2, channels, *net.spec.size)).shape == (2, 7)
     assert len(net.classes) == 7
-    assert all(row.out % 8 == 0 for row in net.spec.trunk)
+    if not name.startswith("shufflenet"):  # their papers' numbers are no multiples of 8
+        assert all(row.out % 8 == 0 for row in net.spec.trunk)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -107,12 +121,15 @@ def test_make_divisible(channels: float, expected: int) -> None:
 def test_names() -> None:
     assert parse_name("mobilenet_v3_small") == ("mobilenet_v3_small", None, None)
     assert parse_name("mobilenet_v1_0.75_192") == ("mobilenet_v1", 0.75, 192)
-    names = list_models("mobilenet_v1*")
-    assert len(names) == 17  # the family, and 4 widths x 4 resolutions
+    assert parse_name("squeezenet_1.1") == ("squeezenet_1.1", None, None)
+    assert split_name("squeezenet_1.0_complex_0.5_96") == ("squeezenet_1.0", "complex", 0.5, 96)
+    assert split_name("shufflenet_v1_g8") == ("shufflenet_v1", 8, None, None)
+    names = list_models("mobilenet_v1_[0-9]*")
+    assert len(names) == 16  # 4 widths x 4 resolutions
     assert "mobilenet_v1_0.75_192" in names
     for name in list_models():
         create_spec(name)
-    assert list_models("resnet*") == []
+    assert list_models("alexnet*") == []
 
 
 @pytest.mark.parametrize(
@@ -127,6 +144,11 @@ def test_names() -> None:
         ({"name": "mobilenet_v1", "resolution": 7}, "below what mobilenet_v1 can take: at least 8 px"),
         ({"name": "mobilenet_v1", "resolution": 0}, "resolution 0 of"),
         ({"name": "mobilenet_v1", "resolution": (224, 4)}, "below what mobilenet_v1 can take"),
+        ({"name": "mobilenet_v1", "groups": 3}, "mobilenet_v1 has no groups"),
+        ({"name": "shufflenet_v1", "groups": 5}, "groups 5 of shufflenet_v1: choose one of 1, 2, 3, 4, 8"),
+        ({"name": "shufflenet_v1", "bypass": "simple"}, "shufflenet_v1 has no bypass"),
+        ({"name": "squeezenet_1.1", "bypass": "none at all"}, "bypass none at all of squeezenet_1.1: choose one of"),
+        ({"name": "squeezenet_1.0", "resolution": 16}, "below what squeezenet_1.0 can take: at least 24 px"),
         ({"name": "mobilenet_v1", "classes": 0}, "0 classes"),
         ({"name": "mobilenet_v1", "channels": 0}, "0 input channels"),
     ],
@@ -146,6 +168,6 @@ def test_published_accuracies_and_the_estimate_between_them() -> None:
     for width in (0.35, 0.5, 0.75, 1.0):
         line = [estimate_top1("mobilenet_v2", width, side)[0] for side in range(16, 225, 8)]
         assert line == sorted(line)
-    for family in MODELS:
+    for family in FAMILIES:
         line = [estimate_top1(family, width, 224)[0] for width in (0.1, 0.3, 0.6, 0.9)]
         assert line == sorted(line)

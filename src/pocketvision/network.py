@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import Task
 from pocketvision.data.image import Preprocessing, preprocessing_for
-from pocketvision.spec import Spec
+from pocketvision.spec import Init, Spec
 
 if TYPE_CHECKING:
     from pocketvision.results import Result
@@ -53,16 +53,24 @@ class Network(nn.Module):
 
 
 def build(spec: Spec) -> Network:
-    """A freshly initialised Network: convolutions Kaiming normal over fan out, linear layers N(0, 0.01), no bias."""
+    """A freshly initialised Network; see `initialise`."""
     net = Network(spec)
+    initialise(net, spec.conventions.init)
+    return net
+
+
+def initialise(net: nn.Module, how: Init) -> None:
+    """Fresh weights: convolutions Kaiming normal over fan out or Glorot uniform, linear layers N(0, 0.01), no bias."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            if how == "glorot":
+                nn.init.xavier_uniform_(module.weight)
+            else:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.01)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
-    return net
 
 
 def build_meta(spec: Spec) -> Network:

@@ -10,12 +10,16 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pocketvision.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+Padding = Literal["torch", "tf_same"]
+Init = Literal["kaiming", "glorot"]  # He's normal over fan out; Glorot's uniform
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,10 @@ class Conventions:
 
     bn_eps: float = 1e-5
     bn_momentum: float = 0.1  # PyTorch's sense: the share of the new batch
+    padding: Padding = (
+        "torch"  # of strided convolutions: alike on all sides, or "tf_same", where the odd pixel goes last
+    )
+    init: Init = "kaiming"
 
 
 class Row(Protocol):
@@ -117,6 +125,12 @@ def _decode(data: Any, kinds: dict[str, type]) -> Any:
 def total_stride(rows: Rows) -> int:
     """Input pixels per position of the last feature map."""
     return math.prod(row.stride for row in rows)
+
+
+def widen(rows: Rows, width: float) -> Rows:
+    """Width multiplier of a table whose rows scale one by one: every layer thinner (or wider) by the same factor."""
+    scaled: list[Row] = [row.scaled(width) for row in rows]  # type: ignore[attr-defined]
+    return tuple(scaled)
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:

@@ -11,6 +11,41 @@ from torch.nn import functional as F
 from pocketvision.blocks.activations import Activation, activation
 from pocketvision.spec import Conventions, make_divisible
 
+Kernel = int | tuple[int, int]  # a side, or height and width
+
+
+class SameConv2d(nn.Conv2d):
+    """TensorFlow's "SAME" padding with a stride: what is odd goes right and below, and depends on the input's size."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        pads: list[int] = []
+        for axis in (3, 2):  # F.pad begins with the last axis
+            side, kernel, stride = input.shape[axis], self.kernel_size[axis - 2], self.stride[axis - 2]
+            missing = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            pads += [missing // 2, missing - missing // 2]
+        return F.conv2d(F.pad(input, pads), weight, bias, self.stride, 0, self.dilation, self.groups)
+
+
+def conv2d(
+    cin: int,
+    out: int,
+    kernel: Kernel = 3,
+    stride: Kernel = 1,
+    groups: int = 1,
+    bias: bool = False,
+    conventions: Conventions = Conventions(),
+) -> nn.Conv2d:
+    """A convolution that keeps height and width but for its stride: ceil(side / stride)."""
+    height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    padding = ((height - 1) // 2, (width - 1) // 2)
+    if conventions.padding == "tf_same" and stride not in (1, (1, 1)):
+        return SameConv2d(cin, out, (height, width), stride, groups=groups, bias=bias)
+    return nn.Conv2d(cin, out, (height, width), stride, padding, groups=groups, bias=bias)
+
+
+def batch_norm(channels: int, conventions: Conventions = Conventions()) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=conventions.bn_eps, momentum=conventions.bn_momentum)
+
 
 class ConvBN(nn.Module):
     """N x cin x H x W -> N x out x ceil(H / stride) x ceil(W / stride)."""
@@ -19,15 +54,15 @@ class ConvBN(nn.Module):
         self,
         cin: int,
         out: int,
-        kernel: int = 3,
-        stride: int = 1,
+        kernel: Kernel = 3,
+        stride: Kernel = 1,
         groups: int = 1,
         act: Activation = "relu",
         conventions: Conventions = Conventions(),
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(cin, out, kernel, stride, padding=(kernel - 1) // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(out, eps=conventions.bn_eps, momentum=conventions.bn_momentum)
+        self.conv = conv2d(cin, out, kernel, stride, groups, conventions=conventions)
+        self.bn = batch_norm(out, conventions)
         self.act = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,8 +79,7 @@ class ConvBN(nn.Module):
         assert bn.running_mean is not None and bn.running_var is not None
         scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
         bias = bn.bias - bn.running_mean * scale
-        weight = conv.weight * scale.view(-1, 1, 1, 1)
-        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        return conv._conv_forward(x, conv.weight * scale.view(-1, 1, 1, 1), bias)
 
 
 @dataclass(frozen=True)
@@ -62,3 +96,15 @@ class Conv:
 
     def scaled(self, width: float) -> Conv:
         return replace(self, out=make_divisible(self.out * width))
+
+
+@dataclass(frozen=True)
+class Valid(Conv):
+    """A full convolution without padding (TensorFlow's "VALID"): its output is smaller by kernel - 1."""
+
+    def build(self, cin: int, conventions: Conventions) -> ConvBN:
+        module = ConvBN(
+            cin, self.out, self.kernel, self.stride, act=self.act, conventions=replace(conventions, padding="torch")
+        )
+        module.conv.padding = (0, 0)
+        return module

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from pocketvision.blocks.activations import Activation
+from pocketvision.blocks.activations import Activation, Gate
 from pocketvision.blocks.conv import Conv, ConvBN
 from pocketvision.blocks.squeeze_excite import SqueezeExcite
 from pocketvision.spec import Conventions, Rows, make_divisible
@@ -32,13 +32,14 @@ class InvertedResidual(nn.Module):
         stride: int = 1,
         squeeze: int = 0,
         act: Activation = "relu6",
+        gate: Gate = "hsigmoid",
         conventions: Conventions = Conventions(),
     ) -> None:
         super().__init__()
         self.shortcut = stride == 1 and cin == out
         self.expand = ConvBN(cin, expand, 1, act=act, conventions=conventions) if expand != cin else nn.Identity()
         self.depthwise = ConvBN(expand, expand, kernel, stride, groups=expand, act=act, conventions=conventions)
-        self.squeeze = SqueezeExcite(expand, squeeze) if squeeze else nn.Identity()
+        self.squeeze = SqueezeExcite(expand, squeeze, gate) if squeeze else nn.Identity()
         self.project = ConvBN(expand, out, 1, act="linear", conventions=conventions)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,10 +57,11 @@ class Bneck:
     squeeze: int
     act: Activation
     stride: int = 1
+    gate: Gate = "hsigmoid"
 
     def build(self, cin: int, conventions: Conventions) -> InvertedResidual:
         return InvertedResidual(
-            cin, self.expand, self.out, self.kernel, self.stride, self.squeeze, self.act, conventions
+            cin, self.expand, self.out, self.kernel, self.stride, self.squeeze, self.act, self.gate, conventions
         )
 
     def scaled(self, width: float, cin: int, scaled_cin: int) -> Bneck:

@@ -1,8 +1,8 @@
 """The one path from an image to the uint8 pixels a network sees.
 
 Training, prediction and every runtime go through `prepare`, so that they cannot disagree: decode with Pillow, turn as
-EXIF says, resize (antialiased bilinear) until the image just covers a box, crop the centre. The pixels are those of
-torchvision's `Resize(256)` and `CenterCrop(224)` on a PIL image, bit for bit. Nothing here needs torch.
+EXIF says, resize (antialiased bilinear, or bicubic) until the image just covers a box, crop the centre. The pixels are
+those of torchvision's `Resize(256)` and `CenterCrop(224)` on a PIL image, bit for bit. Nothing here needs torch.
 """
 
 from pathlib import Path
@@ -52,23 +52,32 @@ def prepare(image: str | Path | ImageFile | bytes | Image.Image | NDArray[Any], 
 def resize_crop(image: Pixels, p: Preprocessing) -> Pixels:
     """Resize H x W x C pixels to just cover `p.resize`, keeping the aspect, and crop the centre at `p.resolution`.
 
-    Equal to torchvision's `Resize(short side)` + `CenterCrop` on a PIL image (antialiased bilinear, long side
+    Equal to torchvision's `Resize(short side)` + `CenterCrop` on a PIL image (antialiased, long side
     int(size * long / short), crop offset rounded half to even). Smaller images are enlarged. Raises ValueError when the
     image is so elongated that it would not fit into memory.
+
+    With `p.crop_first` the part that would be seen is cut out (sides and offsets rounded down), then resized to
+    `p.resolution`: with a square box, int(share * short side) square.
     """
     height, width, channels = image.shape
     (box_height, box_width), (crop_height, crop_width) = p.resize, p.resolution
-    if box_height * width >= box_width * height:  # wider than the box: the height decides
-        new_height, new_width = box_height, box_height * width // height
+    by_height = box_height * width >= box_width * height  # wider than the box: the height decides
+    if p.crop_first:
+        side, box = (height, box_height) if by_height else (width, box_width)
+        cut_height, cut_width = max(1, crop_height * side // box), max(1, crop_width * side // box)
+        top, left = (height - cut_height) // 2, (width - cut_width) // 2
+        image = image[top : top + cut_height, left : left + cut_width]
+        new_height, new_width, top, left = crop_height, crop_width, 0, 0
     else:
-        new_height, new_width = box_width * height // width, box_width
+        new_height = box_height if by_height else box_width * height // width
+        new_width = box_height * width // height if by_height else box_width
+        top, left = round((new_height - crop_height) / 2), round((new_width - crop_width) / 2)
     refuse_bomb(new_height * new_width)
-    top, left = round((new_height - crop_height) / 2), round((new_width - crop_width) / 2)
     corners = (left, top, left + crop_width, top + crop_height)
+    resampling = Image.Resampling[p.interpolation.upper()]
 
     def one(band: Pixels) -> Pixels:
-        resized = Image.fromarray(band).resize((new_width, new_height), Image.Resampling.BILINEAR)
-        return np.array(resized.crop(corners))
+        return np.array(Image.fromarray(band).resize((new_width, new_height), resampling).crop(corners))
 
     if channels == 3:
         return one(image)

@@ -10,17 +10,25 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 RESIZE_RATIO = 0.875  # 224 / 256: how much of the resized image's side the centre crop keeps
 SMALL = 64  # px; up to here images are icons, digits, patches: nothing is cropped away
+INTERPOLATIONS = ("bilinear", "bicubic")
+LATER = ("interpolation", "crop_first")  # fields that files of earlier releases do not have
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize until the image just covers `resize`, crop `resolution` from the centre, then (x / 255 - mean) / std."""
+    """Resize until the image just covers `resize`, crop `resolution` from the centre, then (x / 255 - mean) / std.
+
+    With `crop_first` the same part of the image is cut out before it is resized, in whole pixels: the order of
+    TensorFlow's evaluation, which however squeezes what is not square. Here the aspect is kept.
+    """
 
     resolution: tuple[int, int]  # height, width of the network's input, px
     resize: tuple[int, int]  # height, width of the box to cover before the centre crop, px
     channels: int = 3
     mean: tuple[float, ...] = IMAGENET_MEAN  # of values in 0..1, one per channel
     std: tuple[float, ...] = IMAGENET_STD
+    interpolation: str = "bilinear"  # or "bicubic"; both antialiased
+    crop_first: bool = False
 
     def __post_init__(self) -> None:
         height, width = self.resolution
@@ -34,6 +42,8 @@ class Preprocessing:
                 f"preprocessing: {self.channels} channels, mean {self.mean}, std {self.std}; "
                 "give at least one channel, and one mean and one positive std for each"
             )
+        if self.interpolation not in INTERPOLATIONS:
+            raise InputError(f"preprocessing: interpolation {self.interpolation!r}; give {' or '.join(INTERPOLATIONS)}")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; `from_json` gives an equal object back."""
@@ -43,13 +53,18 @@ class Preprocessing:
             "channels": self.channels,
             "mean": list(self.mean),
             "std": list(self.std),
+            "interpolation": self.interpolation,
+            "crop_first": self.crop_first,
         }
 
     @classmethod
     def from_json(cls, content: Any) -> "Preprocessing":
-        """Rebuild from `to_json`. Raises InputError when a field is missing, unknown or of the wrong kind."""
+        """Rebuild from `to_json`; what came LATER may be missing and has its default then.
+
+        Raises InputError when another field is missing, and when one is unknown or of the wrong kind.
+        """
         try:
-            if set(content) != {"resolution", "resize", "channels", "mean", "std"}:
+            if set(content) | set(LATER) != {"resolution", "resize", "channels", "mean", "std", *LATER}:
                 raise ValueError(f"its fields are {', '.join(sorted(map(str, content)))}")
             (height, width), (box_height, box_width) = content["resolution"], content["resize"]
             return cls(
@@ -58,10 +73,12 @@ class Preprocessing:
                 channels=_whole(content["channels"]),
                 mean=tuple(_finite(value) for value in content["mean"]),
                 std=tuple(_finite(value) for value in content["std"]),
+                interpolation=content.get("interpolation", cls.interpolation),
+                crop_first=_truth(content.get("crop_first", cls.crop_first)),
             )
         except InputError:
             raise
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise InputError(
                 f"the description of the preprocessing is damaged ({error}): write the file anew"
             ) from error
@@ -89,6 +106,12 @@ def shown_whole(p: Preprocessing, side: int) -> Preprocessing:
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not true or false")
     return value
 
 

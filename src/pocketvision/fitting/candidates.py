@@ -9,10 +9,11 @@ from itertools import groupby
 
 from pocketvision.fitting.limits import Limits
 from pocketvision.measure.count_spec import count_spec
-from pocketvision.models import MODELS, create_spec, variant_name
+from pocketvision.models import create_spec, variant_name
 from pocketvision.models.published import estimate_top1
 from pocketvision.spec import Spec, total_stride
 
+FAMILIES = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4)
 RESOLUTIONS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224)
 FINE = tuple(range(16, 225, 8))
@@ -58,7 +59,7 @@ def grid(
     found, costly = [], []
     # Small pictures as they are: no position is spent on what enlarging adds.
     resolutions = sorted({*RESOLUTIONS, *([side] if RESOLUTIONS[0] <= side <= SMALL else [])})
-    for family in MODELS:
+    for family in dict.fromkeys([*FAMILIES, *([pretrained[0]] if pretrained else [])]):
         widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
         for width in sorted(widths):
             # Weights at hand leave resolution as the only dial: finer steps use more of the budget.

@@ -40,11 +40,14 @@ class Start:
     def network(self, candidate: Candidate) -> Network:
         """A fresh network, or one with the pretrained weights when they are the candidate's."""
         torch.manual_seed(self.seed)  # here, not before: a resumed run has not built what an unbroken one has
-        net = build(candidate.spec(len(self.classes), self.channels))
+        known = self.weights if candidate.pretrained else None
+        spec = candidate.spec(len(self.classes), self.channels)
+        net = build(known.adapted(spec) if known else spec)
         net.classes, net.task = self.classes, self.task
         net.preprocessing = shown_whole(net.preprocessing, self.side)
-        if self.weights and candidate.pretrained:
-            load_weights(net, self.weights)
+        if known:
+            load_weights(net, known, named=True)
+            net.preprocessing = shown_whole(net.preprocessing, self.side)
         return net
 
     def recipes(self, candidate: Candidate, images: int) -> dict[str, Recipe]:

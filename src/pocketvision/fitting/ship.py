@@ -61,7 +61,9 @@ def at_resolution(net: Network, resolution: int, resize: int | None = None) -> N
     other = copy.copy(net)
     other.spec = replace(net.spec, name=variant_name(family, width or 1.0, resolution), resolution=resolution)
     usual = preprocessing_for(resolution, net.spec.channels)
-    other.preprocessing = usual if resize is None else replace(usual, resize=(resize, resize))
+    other.preprocessing = replace(  # the rest as the weights were trained
+        net.preprocessing, resolution=usual.resolution, resize=usual.resize if resize is None else (resize, resize)
+    )
     return other
 
 

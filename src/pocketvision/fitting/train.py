@@ -20,7 +20,7 @@ from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.folds import CrossValidation
 from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.survey import survey
-from pocketvision.models import create_model, create_spec
+from pocketvision.models import create_model, spec_for
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.runfolder import RunFolder, examine_once, split_once
@@ -78,7 +78,7 @@ def train(
     weights = open_weights(pretrained) if pretrained else None
     looked = survey(dataset.splits["train"])
     channels = channels or (weights.channels if weights else looked.channels)
-    spec = create_spec(model, width, resolution, len(dataset.classes), channels)
+    spec = spec_for(model, width, resolution, len(dataset.classes), channels, weights)
     check_loggers(log)
     make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}

@@ -100,6 +100,8 @@ class _Recorder(TorchDispatchMode):
         out = _run(func, args, kwargs)
         inputs, outputs = _tensors((*args, *kwargs.values())), _tensors(out)
         self.kept += outputs
+        if func._overloadpacket is aten.max_pool2d_with_indices:
+            outputs = outputs[:1]  # where each maximum was is for training: no engine computes it
         if inputs and not func.is_view:
             moved = sum(tensor.numel() for tensor in (*inputs, *outputs)) * FLOAT_BYTES
             self._add(Amount(0, _macs(func, args, kwargs, out), moved))

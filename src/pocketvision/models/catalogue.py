@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pocketvision.measure.count_spec import count_spec
-from pocketvision.models import create_spec, list_models, parse_name
+from pocketvision.models import create_spec, list_models, split_name
 from pocketvision.models.published import PUBLISHED, source
 
 
@@ -13,19 +13,19 @@ def catalogue(pattern: str = "*") -> list[dict[str, Any]]:
     """`{name, family, width, resolution, params, macs, published_top1, source}` for each name that matches."""
     rows = []
     for name in list_models(pattern):
-        family, width, resolution = parse_name(name)
-        width, resolution = width or 1.0, resolution or 224
-        costs = count_spec(create_spec(name))
+        named, spec = split_name(name), create_spec(name)
+        width, resolution = named.width or 1.0, named.resolution or max(spec.size)
+        costs = count_spec(spec)
         rows.append(
             {
                 "name": name,
-                "family": family,
+                "family": named.family,
                 "width": width,
                 "resolution": resolution,
                 "params": costs.params,
                 "macs": costs.macs,
-                "published_top1": PUBLISHED.get((family, width, resolution)),
-                "source": source(family, width, resolution),
+                "published_top1": PUBLISHED.get((named.base, width, resolution)),
+                "source": source(named.base, width, resolution),
             }
         )
     return rows

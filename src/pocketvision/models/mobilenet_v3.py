@@ -5,9 +5,12 @@ The last stage is redesigned: the 1x1 expansion comes after the last bottleneck,
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pocketvision.blocks import Bneck, Conv
+from pocketvision.blocks.change import with_activation, without_squeeze_excite
 from pocketvision.heads import Classifier, Dense
-from pocketvision.spec import Conventions
+from pocketvision.spec import Conventions, Rows
 
 # fmt: off
 LARGE = (
@@ -49,6 +52,18 @@ SMALL = (
 )
 # fmt: on
 
+
+def minimalistic(rows: Rows) -> Rows:
+    """The authors' variant for devices that run h-swish and 5x5 slowly: ReLU, 3x3, no squeeze-and-excite.
+
+    Source: tensorflow/models research/slim/nets/mobilenet, "minimalistic".
+    """
+    plain = with_activation(without_squeeze_excite(rows), "relu")
+    return tuple(replace(row, kernel=3) if isinstance(row, Bneck) else row for row in plain)
+
+
 LARGE_HEAD = Classifier(1000, (Dense(1280, "hswish"),), dropout=0.2)
 SMALL_HEAD = Classifier(1000, (Dense(1024, "hswish"),), dropout=0.2)
+LARGE_MINIMALISTIC_HEAD = replace(LARGE_HEAD, dense=(Dense(1280, "relu"),))
+SMALL_MINIMALISTIC_HEAD = replace(SMALL_HEAD, dense=(Dense(1024, "relu"),))
 CONVENTIONS = Conventions(bn_eps=1e-3, bn_momentum=0.01)

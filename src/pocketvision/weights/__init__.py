@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketvision.errors import InputError
 from pocketvision.network import Network
@@ -15,31 +16,46 @@ from pocketvision.weights.source import Weights, open_weights
 CLASSIFIER = "head.classifier."
 
 
-def load_weights(net: Network, weights: str | Path | dict[str, Any] | Weights) -> None:
+def load_weights(
+    net: Network, weights: str | Path | dict[str, Any] | nn.Module | Weights, named: bool | None = None
+) -> None:
     """Fill `net` from trained weights, strictly: every tensor used, every tensor filled.
 
-    The classifier is the one exception: with another number of classes it keeps its fresh weights, but for classes that
-    the weights know by name, whose rows are taken over. With other input channels than 3 the first convolution's
-    filters are summed (grey) or refused.
+    The classifier is the one exception. When the network's classes are `named` (None: when their names are no plain
+    numbers) and differ from the weights', it keeps its fresh weights, but for classes that the weights know by name,
+    whose rows are taken over; else the number of classes must agree. With 1 input channel instead of 3 the first
+    convolution's filters are summed; any other number is refused.
     """
-    found = weights if isinstance(weights, Weights) else open_weights(weights)
+    found = open_weights(weights)
     family, width, source = found.family, found.width, found.source
-    if not net.spec.name.startswith(family):
-        raise InputError(f"{source} holds {family} at width {width:g}; it does not fit {net.spec.name}")
+    if not re.fullmatch(re.escape(family) + r"(_(g\d|simple|complex))?(_[\d.]+_\d+(x\d+)?)?", net.spec.name):
+        raise InputError(f"{source} holds {family} at width {width:.4g}; it does not fit {net.spec.name}")
     tensors = found.named_for(net.spec)
     _adapt_stem(tensors, net, source)
-    _adapt_classifier(tensors, net, found)
+    _adapt_classifier(tensors, net, found, not _are_numbers(net.classes) if named is None else named)
     fill(net, tensors, source)
+    if found.looks and net.spec.channels == 3 == found.channels:
+        net.preprocessing = found.looks.at(net.spec.size)
     net.provenance["pretrained"] = found.name
 
 
-def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights) -> None:
+def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights, named: bool) -> None:
     bias = tensors.get(CLASSIFIER + "bias")
     trained, wanted = 0 if bias is None else len(bias), net.spec.head.classes
+    if weights.background and trained == wanted + 1:
+        for name in ("weight", "bias"):
+            tensors[CLASSIFIER + name] = tensors[CLASSIFIER + name][1:]
+        trained = wanted
     known = {name: index for index, name in enumerate(weights.classes)}
-    if trained == wanted and (not known or net.classes == weights.classes or _are_numbers(net.classes)):
-        net.classes = weights.classes or (_imagenet_classes() if trained == 1000 else net.classes)
+    if trained == wanted and (not known or net.classes == weights.classes or not named):
+        own = weights.classes or (_imagenet_classes() if trained == 1000 else ())
+        net.classes = own if own and not named else net.classes
         return
+    if not named:
+        raise InputError(
+            f"{weights.source} has {trained} classes, {net.spec.name} {wanted}: give --classes {trained}, "
+            "or class names to train for"
+        )
     for name in ("weight", "bias"):
         own = net.state_dict()[CLASSIFIER + name].clone()
         for row, label in enumerate(net.classes):

@@ -1,20 +1,21 @@
-"""Where weights come from: a file of another library, a model file of ours, or a download that was asked for."""
+"""Where weights come from: a file, state dict or module of another library, a model file of ours, a download."""
 
 from __future__ import annotations
 
-import pickle
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketvision.errors import InputError
-from pocketvision.spec import Spec
-from pocketvision.weights import hub, torchvision
+from pocketvision.spec import Row, Spec
+from pocketvision.weights import hub, reading
+from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
+from pocketvision.weights.libraries import recognise
+from pocketvision.weights.recognised import Looks, Recognised, Tensors
 
 AUTO = "auto"
 
@@ -24,15 +25,18 @@ class Weights:
     """Trained tensors as their source names them, and the network that they are of.
 
     `classes` are the names of the classifier's outputs, empty where the source does not say. `spec` is there when the
-    source is a model file of ours: its tensors have our names.
+    source is a model file of ours: its tensors have our names. `resolution` is the side that the source was trained at,
+    px; None where it does not say. `option` is the family's own dial: groups, bypass.
     """
 
-    tensors: dict[str, Tensor]
+    tensors: Tensors
     family: str
     width: float
     source: str
     classes: tuple[str, ...] = ()
     spec: Spec | None = None
+    foreign: Recognised | None = None
+    looks: Looks | None = None
 
     @property
     def name(self) -> str:
@@ -44,15 +48,47 @@ class Weights:
         """Input channels that the tensors were trained on."""
         return self.spec.channels if self.spec else 3
 
+    @property
+    def resolution(self) -> int | None:
+        return self.foreign.resolution if self.foreign else None
+
+    @property
+    def option(self) -> Any:
+        return self.foreign.option if self.foreign else None
+
+    @property
+    def background(self) -> bool:
+        """Is the first class "nothing of these", as TensorFlow's networks have it?"""
+        return self.foreign is not None and self.foreign.background
+
+    def adapted(self, spec: Spec) -> Spec:
+        """`spec` with what the source does otherwise: padding, epsilon, activations."""
+        if self.foreign:
+            return self.foreign.adapt(spec)
+        if self.spec is None or [_shape(row) for row in self.spec.trunk] != [_shape(row) for row in spec.trunk]:
+            return spec
+        rows = zip(self.spec.trunk, spec.trunk, strict=True)
+        trunk = tuple(was if was.stride == row.stride else replace(was, stride=row.stride) for was, row in rows)  # type: ignore[type-var]
+        return replace(spec, trunk=trunk, conventions=self.spec.conventions)
+
     def named_for(self, spec: Spec) -> dict[str, Tensor]:
         """The tensors by our names, for a network of `spec`; names that are not known are kept, to be reported."""
-        return dict(self.tensors) if self.spec else torchvision.convert_mobilenet_v2(self.tensors, spec)
+        return by_our_names(self.tensors, self.foreign.names(spec), spec) if self.foreign else dict(self.tensors)
 
 
-def open_weights(source: str | Path | dict[str, Any]) -> Weights:
-    """Read weights and recognise what they are of. `source` is a file, a state dict, or "auto": published weights, from
-    the disk where they were downloaded before, else downloaded after asking. InputError when that fails.
+def _shape(row: Row) -> tuple[type, int]:
+    return type(row), row.out
+
+
+def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> Weights:
+    """Read weights and recognise what they are of. `source` is a file or folder, a state dict, a module of another
+    library, or "auto": published weights, from the disk where they were downloaded before, else downloaded after
+    asking. InputError when that fails.
     """
+    if isinstance(source, Weights):
+        return source
+    if isinstance(source, nn.Module):
+        return _of_a_module(source)
     if isinstance(source, dict):
         return _of_another_library(dict(source), "this state dict")
     if str(source) == AUTO and not Path(source).exists():
@@ -63,32 +99,38 @@ def open_weights(source: str | Path | dict[str, Any]) -> Weights:
         match = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_\d+(?:x\d+)?)?", net.spec.name)
         assert match
         width = float(match[2]) if match[2] else 1.0
-        return Weights(dict(net.state_dict()), match[1], width, str(source), net.classes, net.spec)
-    return _of_another_library(_read(path), str(source))
+        p = net.preprocessing
+        looks = Looks(p.mean, p.std, 0.875, p.interpolation, p.crop_first)
+        return Weights(dict(net.state_dict()), match[1], width, str(source), net.classes, net.spec, looks=looks)
+    read = reading.read(path)
+    found = _of_another_library(read.tensors, str(source), read.recognised)
+    return replace(found, classes=read.classes or found.classes, looks=read.looks or found.looks)
 
 
-def _of_another_library(tensors: dict[str, Tensor], source: str) -> Weights:
-    found = torchvision.recognise(tensors)
+def _of_another_library(tensors: Tensors, source: str, found: Recognised | None = None) -> Weights:
+    found = found or recognise(tensors)
     if found is None:
         names = ", ".join(list(tensors)[:3])
-        raise InputError(f"{source} is not known: its first tensors are {names}; torchvision's mobilenet_v2 is read")
-    return Weights(tensors, *found, source)
+        raise InputError(
+            f"{source} is not known: its first tensors are {names}; the networks of torchvision, timm, transformers "
+            "and pytorchcv that `pocketvision models` has are read"
+        )
+    changed = tensors if found.tensors is None else found.tensors
+    return Weights(changed, found.family, found.width, source, foreign=found, looks=found.looks)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The state dict in a `.pth`, `.pt` or `.safetensors` file; nothing in it is executed."""
-    if not path.is_file():
-        raise InputError(f"there is no weights file at {path}")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+def _of_a_module(module: nn.Module) -> Weights:
+    """A live network says itself what its file does not: epsilon and momentum of its BatchNorm."""
+    tensors = dict(module.state_dict())
+    weights = _of_another_library(tensors, f"this {type(module).__name__}")
+    norm = next((part for part in module.modules() if isinstance(part, nn.BatchNorm2d)), None)
+    if norm is None or weights.foreign is None:
+        return weights
+    known = weights.foreign.adapt
 
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise InputError(f"cannot read weights from {path}: damaged, or more than plain tensors ({reason})") from None
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} does not hold a state dict (names of tensors and tensors)")
-    return state
+    def adapt(spec: Spec) -> Spec:
+        spec = known(spec)
+        momentum = spec.conventions.bn_momentum if norm.momentum is None else norm.momentum
+        return replace(spec, conventions=replace(spec.conventions, bn_eps=norm.eps, bn_momentum=momentum))
+
+    return replace(weights, foreign=replace(weights.foreign, adapt=adapt))

@@ -1,51 +1,144 @@
-"""Names of torchvision's networks -> ours. Tensors are taken as they are: both build the same convolutions."""
+"""torchvision's networks: how their modules are called, and how to tell them apart."""
 
 from __future__ import annotations
 
-import re
-
-from torch import Tensor
-
-from pocketvision.blocks import Bneck
+from pocketvision.blocks import Bneck, Bottleneck, Fire, ShuffleV2
 from pocketvision.spec import Spec
+from pocketvision.weights.recognised import Pairs, Recognised, Tensors, bneck_parts, conv_bn, conventions
 
-_CONV_BN = {"0": "conv", "1": "bn"}
-
-
-def recognise(state: dict[str, Tensor]) -> tuple[str, float] | None:
-    """(family, width) of a torchvision state dict that we can convert, else None."""
-    stem, last = state.get("features.0.0.weight"), state.get("features.18.0.weight")
-    if stem is None or last is None or "features.17.conv.3.weight" not in state:
-        return None
-    # Below width 1 the last convolution keeps 1280 channels; the one before it tells the width.
-    return "mobilenet_v2", last.shape[1] / 320
+DEFAULTS = conventions(bn_eps=1e-5, bn_momentum=0.1)
 
 
-def convert_mobilenet_v2(state: dict[str, Tensor], spec: Spec) -> dict[str, Tensor]:
-    """torchvision `MobileNetV2` state dict -> ours. Names that do not belong there are kept, to be reported."""
-    return {_rename(name, spec): tensor for name, tensor in state.items()}
+def recognise(state: Tensors) -> Recognised | None:
+    """The network that a torchvision state dict is of, else None."""
+    if "features.18.0.weight" in state and "features.17.conv.3.weight" in state:
+        # Below width 1 the last convolution keeps 1280 channels; the one before it tells the width.
+        return Recognised("mobilenet_v2", state["features.18.0.weight"].shape[1] / 320, mobilenet_v2, DEFAULTS)
+    if "features.1.block.0.0.weight" in state:
+        large = "features.16.0.weight" in state
+        last = state["features.16.0.weight" if large else "features.12.0.weight"] if large or _small(state) else None
+        if last is not None:
+            family, full = ("mobilenet_v3_large", 960) if large else ("mobilenet_v3_small", 576)
+            adapt = conventions(bn_eps=1e-3, bn_momentum=0.01)
+            return Recognised(family, last.shape[0] / full, mobilenet_v3, adapt)
+    if "stage2.0.branch2.0.weight" in state and "conv5.0.weight" in state:
+        widths = {48: 0.5, 116: 1.0, 176: 1.5, 244: 2.0}
+        half = state["stage2.0.branch2.0.weight"].shape[0]
+        return Recognised("shufflenet_v2", widths.get(2 * half, 2 * half / 116), shufflenet_v2, DEFAULTS)
+    if "features.0.weight" in state and "features.3.squeeze.weight" in state:
+        stem = state["features.0.weight"]
+        family, full = ("squeezenet_1.0", 96) if stem.shape[2] == 7 else ("squeezenet_1.1", 64)
+        return Recognised(family, stem.shape[0] / full, squeezenet)
+    if "layers.14.weight" in state and "layers.8.0.layers.0.weight" in state:
+        adapt = conventions(bn_eps=1e-5, bn_momentum=0.0003)  # TensorFlow's decay 0.9997
+        return Recognised("mnasnet_b1", state["layers.14.weight"].shape[1] / 320, mnasnet, adapt)
+    if "layer1.0.conv3.weight" in state and "layer3.5.conv1.weight" in state and "layer1.0.se.fc1.weight" not in state:
+        if "layer1.0.se_module.fc1.weight" not in state and "layer3.6.conv1.weight" not in state:
+            return Recognised("resnet_50", state["layer4.0.conv1.weight"].shape[0] / 512, resnet, DEFAULTS)
+    return None
 
 
-def _rename(name: str, spec: Spec) -> str:
-    if name.startswith("classifier.1."):
-        return name.replace("classifier.1.", "head.classifier.")
-    match = re.fullmatch(r"features\.(\d+)\.(.+)", name)
-    if not match or int(match[1]) >= len(spec.trunk):
-        return name
-    index, rest = int(match[1]), match[2]
+def _small(state: Tensors) -> bool:
+    return "features.12.0.weight" in state and "features.13.block.0.0.weight" not in state
+
+
+def expands(spec: Spec, index: int) -> bool:
+    """Does the inverted residual in row `index` have an expansion?"""
     row = spec.trunk[index]
-    if isinstance(row, Bneck):
-        # conv.0 = expand, conv.1 = depthwise, conv.2 + conv.3 = project; without expansion all move up by one.
-        parts = (
-            ["expand", "depthwise", "project"] if row.expand != spec.trunk[index - 1].out else ["depthwise", "project"]
-        )
-        inner = re.fullmatch(r"conv\.(\d+)\.(.+)", rest)
-        if not inner:
-            return name
-        place, tail = int(inner[1]), inner[2]
-        if place < len(parts) - 1:
-            layer, _, field = tail.partition(".")
-            return f"trunk.{index}.{parts[place]}.{_CONV_BN.get(layer, layer)}.{field}"
-        return f"trunk.{index}.project.{'conv' if place == len(parts) - 1 else 'bn'}.{tail}"
-    layer, _, field = rest.partition(".")
-    return f"trunk.{index}.{_CONV_BN.get(layer, layer)}.{field}"
+    return isinstance(row, Bneck) and row.expand != spec.trunk[index - 1].out
+
+
+def mobilenet_v2(spec: Spec) -> Pairs:
+    for i, row in enumerate(spec.trunk):
+        theirs, ours = f"features.{i}", f"trunk.{i}"
+        if not isinstance(row, Bneck):
+            yield from conv_bn(f"{theirs}.0", f"{theirs}.1", ours)
+            continue
+        *before, _ = parts = bneck_parts(expands(spec, i))
+        for k, part in enumerate(before):
+            yield from conv_bn(f"{theirs}.conv.{k}.0", f"{theirs}.conv.{k}.1", f"{ours}.{part}")
+        yield from conv_bn(f"{theirs}.conv.{len(parts) - 1}", f"{theirs}.conv.{len(parts)}", f"{ours}.project")
+    yield "classifier.1", "head.classifier"
+
+
+def mobilenet_v3(spec: Spec) -> Pairs:
+    for i, row in enumerate(spec.trunk):
+        theirs, ours = f"features.{i}", f"trunk.{i}"
+        if not isinstance(row, Bneck):
+            yield from conv_bn(f"{theirs}.0", f"{theirs}.1", ours)
+            continue
+        parts = bneck_parts(expands(spec, i))
+        if row.squeeze:
+            parts.insert(-1, "squeeze")
+        for k, part in enumerate(parts):
+            if part == "squeeze":
+                yield f"{theirs}.block.{k}.fc1", f"{ours}.squeeze.reduce"
+                yield f"{theirs}.block.{k}.fc2", f"{ours}.squeeze.restore"
+            else:
+                yield from conv_bn(f"{theirs}.block.{k}.0", f"{theirs}.block.{k}.1", f"{ours}.{part}")
+    yield "classifier.0", "head.dense.0.0"
+    yield "classifier.3", "head.classifier"
+
+
+def shufflenet_v2(spec: Spec) -> Pairs:
+    stage, place = 1, 0
+    for i, row in enumerate(spec.trunk):
+        ours = f"trunk.{i}"
+        if not isinstance(row, ShuffleV2):
+            if i != 1:  # the max pooling has nothing to name
+                theirs = "conv1" if i == 0 else "conv5"
+                yield from conv_bn(f"{theirs}.0", f"{theirs}.1", ours)
+            continue
+        stage, place = (stage + 1, 0) if row.stride == 2 else (stage, place + 1)
+        theirs = f"stage{stage}.{place}"
+        if row.stride == 2:
+            yield from conv_bn(f"{theirs}.branch1.0", f"{theirs}.branch1.1", f"{ours}.side.0")
+            yield from conv_bn(f"{theirs}.branch1.2", f"{theirs}.branch1.3", f"{ours}.side.1")
+        for k, part in ((0, "expand"), (3, "depthwise"), (5, "project")):
+            yield from conv_bn(f"{theirs}.branch2.{k}", f"{theirs}.branch2.{k + 1}", f"{ours}.{part}")
+    yield "fc", "head.classifier"
+
+
+def squeezenet(spec: Spec) -> Pairs:
+    yield "features.0", "trunk.0.conv"
+    for i, row in enumerate(spec.trunk):
+        if isinstance(row, Fire):
+            for part in ("squeeze", "expand1x1", "expand3x3"):
+                yield f"features.{i + 1}.{part}", f"trunk.{i}.{part}.conv"  # one later: their ReLU is a layer too
+    yield "classifier.1", "head.classifier"
+
+
+def mnasnet(spec: Spec) -> Pairs:
+    yield from conv_bn("layers.0", "layers.1", "trunk.0")
+    yield from conv_bn("layers.3", "layers.4", "trunk.1.depthwise")
+    yield from conv_bn("layers.6", "layers.7", "trunk.1.project")
+    row = 1
+    for stack, blocks in enumerate((3, 3, 3, 2, 4, 1), 8):
+        for block in range(blocks):
+            row += 1
+            for k, part in ((0, "expand"), (3, "depthwise"), (6, "project")):
+                theirs = f"layers.{stack}.{block}.layers"
+                yield from conv_bn(f"{theirs}.{k}", f"{theirs}.{k + 1}", f"trunk.{row}.{part}")
+    yield from conv_bn("layers.14", "layers.15", f"trunk.{row + 1}")
+    yield "classifier.1", "head.classifier"
+
+
+def resnet(spec: Spec) -> Pairs:
+    yield from conv_bn("conv1", "bn1", "trunk.0")
+    yield from resnet_blocks(spec)
+    yield "fc", "head.classifier"
+
+
+def resnet_blocks(spec: Spec) -> Pairs:
+    """`layer1.0.conv1` and so on, as torchvision and timm call them."""
+    layer, place, last = 0, 0, 0
+    for i, row in enumerate(spec.trunk):
+        if not isinstance(row, Bottleneck):
+            continue
+        layer, place = (layer, place + 1) if row.out == last else (layer + 1, 0)
+        cin = spec.trunk[i - 1].out
+        theirs, ours, last = f"layer{layer}.{place}", f"trunk.{i}", row.out
+        for k, part in enumerate(("reduce", "middle", "expand"), 1):
+            yield from conv_bn(f"{theirs}.conv{k}", f"{theirs}.bn{k}", f"{ours}.{part}")
+        if row.stride != 1 or cin != row.out:
+            yield from conv_bn(f"{theirs}.downsample.0", f"{theirs}.downsample.1", f"{ours}.shortcut")

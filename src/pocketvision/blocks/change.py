@@ -1,0 +1,77 @@
+"""What any table can be given: another activation, squeeze-and-excite, another stem. Functions from rows to rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pocketvision.blocks.activations import Activation, Gate
+from pocketvision.blocks.conv import Conv
+from pocketvision.blocks.inverted_residual import Bneck
+from pocketvision.blocks.plain import Plain
+from pocketvision.blocks.pool import MaxPool
+from pocketvision.blocks.shuffle_v2 import ShuffleV2
+from pocketvision.blocks.squeeze_excite import Excite
+from pocketvision.errors import InputError
+from pocketvision.spec import Row, Rows, make_divisible
+
+STEM_KINDS = (Conv, Plain, MaxPool)  # what stands before the first block of a table, and is no block itself
+
+
+def _has(row: Row, name: str) -> bool:
+    return any(field.name == name for field in dataclasses.fields(row))  # type: ignore[arg-type]
+
+
+def _replace(row: Row, **changes: Any) -> Row:
+    return dataclasses.replace(row, **changes)  # type: ignore[type-var]
+
+
+def with_activation(rows: Rows, act: Activation) -> Rows:
+    """Every activation of the table becomes `act`; linear lines stay linear."""
+    return tuple(_replace(row, act=act) if getattr(row, "act", "linear") != "linear" else row for row in rows)
+
+
+def with_squeeze_excite(rows: Rows, gate: Gate = "sigmoid", ratio: int = 16) -> Rows:
+    """Squeeze-and-excite in every block of the table, its bottleneck the `ratio`-th part of the channels it scales.
+
+    Where a block has a place for it, there (V2's on the wide side, as V3 has it), else as a line behind the block.
+    Lines before the first block, 1x1 convolutions and poolings stay as they are.
+    """
+    changed: list[Row] = []
+    for i, row in enumerate(rows):
+        changed.append(row)
+        if _is_stem(rows, i) or isinstance(row, Excite | MaxPool) or getattr(row, "kernel", 3) == 1:
+            continue
+        if _has(row, "squeeze") and _has(row, "gate"):
+            wide = row.expand if isinstance(row, Bneck) else row.out // 2 if isinstance(row, ShuffleV2) else row.out
+            changed[-1] = _replace(row, squeeze=make_divisible(wide / ratio), gate=gate)
+        else:
+            changed.append(Excite(row.out, make_divisible(row.out / ratio), gate))
+    return tuple(changed)
+
+
+def without_squeeze_excite(rows: Rows) -> Rows:
+    """The same table without any squeeze-and-excite."""
+    kept = (row for row in rows if not isinstance(row, Excite))
+    return tuple(_replace(row, squeeze=0) if _has(row, "gate") else row for row in kept)
+
+
+def with_gate(rows: Rows, gate: Gate) -> Rows:
+    """The same table with another gate in every squeeze-and-excite."""
+    return tuple(_replace(row, gate=gate) if _has(row, "gate") else row for row in rows)
+
+
+def with_stem(rows: Rows, stem: Rows) -> Rows:
+    """`stem` instead of the lines before the first block.
+
+    InputError when it ends in another number of channels: the first block is made for those of its own stem.
+    """
+    old = [i for i in range(len(rows)) if _is_stem(rows, i)]
+    if not old or not stem or rows[old[-1]].out != stem[-1].out:
+        wanted = rows[old[-1]].out if old else "no stem"
+        raise InputError(f"this stem ends in {stem[-1].out if stem else 0} channels, the table needs {wanted}")
+    return (*stem, *rows[len(old) :])
+
+
+def _is_stem(rows: Rows, index: int) -> bool:
+    return all(isinstance(row, STEM_KINDS) for row in rows[: index + 1])

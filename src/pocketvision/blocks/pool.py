@@ -1,0 +1,29 @@
+"""Max pooling as a line of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from pocketvision.errors import InputError
+from pocketvision.spec import Conventions, make_divisible
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """`out` are the channels that pass through. `ceil`: a last window may hang over the edge, as in Caffe."""
+
+    kernel: int
+    out: int
+    stride: int = 2
+    padding: int = 1
+    ceil: bool = False
+
+    def build(self, cin: int, conventions: Conventions) -> nn.MaxPool2d:
+        if cin != self.out:
+            raise InputError(f"a row MaxPool of {self.out} channels follows one with {cin}: give both the same number")
+        return nn.MaxPool2d(self.kernel, self.stride, self.padding, ceil_mode=self.ceil)
+
+    def scaled(self, width: float) -> MaxPool:
+        return replace(self, out=make_divisible(self.out * width))

@@ -1,0 +1,74 @@
+"""Names of networks: `mobilenet_v1_0.75_192` is a family, a width and a resolution; `shufflenet_v1_g8` a family and its
+own dial."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from typing import Any, NamedTuple
+
+from pocketvision.errors import InputError
+from pocketvision.models.families import MODELS
+from pocketvision.models.published import PUBLISHED
+
+
+class Name(NamedTuple):
+    """What a name says; None where it does not. `option` is the value of the family's own dial."""
+
+    family: str
+    option: Any = None
+    width: float | None = None
+    resolution: int | None = None
+
+    @property
+    def base(self) -> str:
+        """The family with its own dial, where that is not turned as in the table: `shufflenet_v1_g8`."""
+        dial = MODELS[self.family].dial
+        turned = dial is not None and self.option not in (None, dial.values[0])
+        return f"{self.family}_{dial.prefix}{self.option}" if dial and turned else self.family
+
+
+def variant_name(family: str, width: float, resolution: int | tuple[int, int]) -> str:
+    """The name people know: `mobilenet_v1_0.75_192`; the bare family is width 1.0 at 224 px."""
+    size = f"{resolution[0]}x{resolution[1]}" if isinstance(resolution, tuple) else str(resolution)
+    return f"{family}_{width:.4g}_{size}" if width != int(width) else f"{family}_{width:.1f}_{size}"
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the families and of all published width x resolution variants that match a shell pattern."""
+    return sorted((name for name in _known() if fnmatch.fnmatch(name, pattern)), key=_natural)
+
+
+def split_name(name: str) -> Name:
+    """`mobilenet_v1_0.75_192` -> (family, option, width, resolution). InputError with the nearest name for no model."""
+    for family in sorted(MODELS, key=len, reverse=True):
+        dial = MODELS[family].dial
+        options = {f"_{dial.prefix}{value}": value for value in dial.values} if dial else {}
+        choice = "|".join(re.escape(option) for option in options)
+        match = re.fullmatch(rf"{re.escape(family)}({choice})?(?:_(\d+(?:\.\d+)?)_(\d+))?", name)
+        if match:
+            width, resolution = match[2], match[3]
+            return Name(
+                family, options.get(match[1] or ""), float(width) if width else None, int(resolution) if width else None
+            )
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), _known(), 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "`pocketvision models` lists them"
+    raise InputError(f"unknown model {name!r}: {hint}")
+
+
+def parse_name(name: str) -> tuple[str, float | None, int | None]:
+    """(family, width, resolution) of a name; None where the name does not say."""
+    named = split_name(name)
+    return named.family, named.width, named.resolution
+
+
+def _known() -> list[str]:
+    families = {family: None for family, _, _ in PUBLISHED}  # with a dial's value, where that was published
+    return list(dict.fromkeys([*MODELS, *families, *(variant_name(*key) for key in PUBLISHED)]))
+
+
+def _natural(name: str) -> tuple[int, str, float, int]:
+    named = split_name(name)
+    order = list(MODELS).index(named.family)
+    return order, str(named.option or ""), -(named.width or 9), -(named.resolution or 999)

@@ -1,0 +1,75 @@
+"""What an importer says of foreign weights: which network, how its modules are called there, and what else differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from pocketvision.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, SMALL, Preprocessing
+from pocketvision.spec import Spec
+
+Tensors = Mapping[str, Tensor]
+Pairs = Iterator[tuple[str, str]]  # (module by their name, the same by ours): each tensor in it is called alike in both
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How images were shown: mean and std of values in 0..1, and the share of the side that the crop keeps."""
+
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    share: float = 0.875
+    interpolation: str = "bilinear"
+    crop_first: bool = False
+
+    def at(self, size: tuple[int, int]) -> Preprocessing:
+        """The preprocessing of colour images for an input of height x width px; small ones are shown whole."""
+        share = self.share if max(size) > SMALL else 1.0
+        resize = (round(size[0] / share), round(size[1] / share))
+        return Preprocessing(size, resize, 3, self.mean, self.std, self.interpolation, self.crop_first)
+
+
+HALVES = Looks((0.5,) * 3, (0.5,) * 3)  # what TensorFlow's networks see: -1..1
+
+
+def _same(spec: Spec) -> Spec:
+    return spec
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The network that foreign tensors are of.
+
+    `names` pairs their modules with those of a spec; `adapt` gives a spec what the source does otherwise (padding,
+    epsilon, activations). `option` is the family's own dial, `resolution` the side it was trained at, px.
+    `background`: the first class is "nothing". `tensors` replaces the source's, where they had to be changed.
+    """
+
+    family: str
+    width: float
+    names: Callable[[Spec], Pairs]
+    adapt: Callable[[Spec], Spec] = _same
+    looks: Looks = Looks()
+    option: Any = None
+    resolution: int | None = None
+    background: bool = False
+    tensors: Tensors | None = None
+
+
+def conventions(**changes: Any) -> Callable[[Spec], Spec]:
+    """An `adapt` that only changes the spec's conventions."""
+    return lambda spec: replace(spec, conventions=replace(spec.conventions, **changes))
+
+
+def conv_bn(conv: str, bn: str, ours: str) -> Pairs:
+    """A convolution and its BatchNorm."""
+    yield conv, f"{ours}.conv"
+    yield bn, f"{ours}.bn"
+
+
+def bneck_parts(expands: bool) -> list[str]:
+    """The convolutions of an inverted residual in order; without expansion there are two."""
+    return ["expand", "depthwise", "project"] if expands else ["depthwise", "project"]
