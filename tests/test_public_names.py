@@ -19,6 +19,7 @@ PUBLIC = [
     "doctor",
     "evaluate",
     "export",
+    "features",
     "fit",
     "list_models",
     "load",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pocketvision.models import list_models as list_models
     from pocketvision.network import Network as Network
     from pocketvision.network import build as build
+    from pocketvision.network import features as features
     from pocketvision.results import Result as Result
     from pocketvision.spec import Spec as Spec
     from pocketvision.weights.file import save as save
@@ -37,6 +38,7 @@ _WHERE = {
     "doctor": "fitting.doctor",
     "evaluate": "evaluation",
     "export": "exporting",
+    "features": "network",
     "fit": "fitting.job",
     "list_models": "models",
     "load": "loading",

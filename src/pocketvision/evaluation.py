@@ -93,10 +93,11 @@ def wilson(share: float, images: int) -> tuple[float, float]:
 def evaluate(
     model: Network | Exported | str | Path, data: str | Path, split: str | None = None, download: bool = False
 ) -> dict[str, Any]:
-    """{images, top1, top5, split, skipped} of a network on DATA; its own class names decide what a label means.
+    """{images, top1, top5, split, skipped, preprocessing} of a network on DATA.
 
-    For a network of the task "multilabel" {images, map, f1, exact, split, skipped}: mean average precision over the
-    classes, micro F1 at a probability of 0.5, and the fraction of images with exactly the right labels.
+    Its own class names decide what a label means. For a network of the task "multilabel" {map, f1, exact} instead of
+    top-1 and top-5: mean average precision over the classes, micro F1 at a probability of 0.5, and the fraction of
+    images with exactly the right labels.
 
     The test split when there is one, else val, else all images; `split` chooses. `download` allows to fetch built-in
     data. Images that cannot be read are `skipped`: counted, and named on standard error. InputError for labels that the
@@ -110,8 +111,14 @@ def evaluate(
     name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     if not dataset.splits.get(name):
         raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")
-    result = evaluate_samples(as_runnable(model), dataset.splits[name])
-    return {**result.to_json(), "split": name if _is_split(dataset) else "all", "skipped": result.skipped}
+    runnable = as_runnable(model)
+    result = evaluate_samples(runnable, dataset.splits[name])
+    return {
+        **result.to_json(),
+        "split": name if _is_split(dataset) else "all",
+        "skipped": result.skipped,
+        "preprocessing": runnable.preprocessing.to_json(),
+    }
 
 
 def _is_split(dataset: Dataset) -> bool:

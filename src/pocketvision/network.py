@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,6 +51,36 @@ class Network(nn.Module):
         from pocketvision.runtimes.predictor import predict
 
         return predict(runtime.load(self), images)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write a folder as the Hugging Face Hub has it, which transformers opens too where it knows the network.
+
+        `pv.load(folder)` rebuilds the network exactly. InputError when the folder cannot be written.
+        """
+        from pocketvision.weights import pretrained
+
+        return pretrained.save_pretrained(self, folder)
+
+    def push_to_hub(self, repo_id: str, token: str | None = None, private: bool = False) -> str:
+        """Upload that folder with a model card as `owner/name`; the address. `pv.load("hf:owner/name")` gets it back.
+
+        `token` None: the one of `hf auth login`. InputError when the Hub or the way there fails.
+        """
+        from pocketvision.weights import pretrained
+
+        return pretrained.push_to_hub(self, repo_id, token, private)
+
+
+def features(net: Network, x: Tensor) -> dict[int, Tensor]:
+    """What a detector or a segmentation head reads: {stride: N x C x H x W}, the last map of each stride, finest first.
+
+    The strides are those of the table: with the small-input stem they are smaller than usual.
+    """
+    found, stride = dict[int, Tensor](), 1
+    for row, module in zip(net.spec.trunk, net.trunk, strict=True):
+        x, stride = module(x), stride * row.stride
+        found[stride] = x
+    return found
 
 
 def build(spec: Spec) -> Network:

@@ -37,10 +37,11 @@ def with_squeeze_excite(rows: Rows, gate: Gate = "sigmoid", ratio: int = 16) -> 
     Where a block has a place for it, there (V2's on the wide side, as V3 has it), else as a line behind the block.
     Lines before the first block, 1x1 convolutions and poolings stay as they are.
     """
+    length = _stem_length(rows)
     changed: list[Row] = []
     for i, row in enumerate(rows):
         changed.append(row)
-        if _is_stem(rows, i) or isinstance(row, Excite | MaxPool) or getattr(row, "kernel", 3) == 1:
+        if i < length or isinstance(row, Excite | MaxPool) or getattr(row, "kernel", 3) == 1:
             continue
         if _has(row, "squeeze") and _has(row, "gate"):
             wide = row.expand if isinstance(row, Bneck) else row.out // 2 if isinstance(row, ShuffleV2) else row.out
@@ -66,12 +67,14 @@ def with_stem(rows: Rows, stem: Rows) -> Rows:
 
     InputError when it ends in another number of channels: the first block is made for those of its own stem.
     """
-    old = [i for i in range(len(rows)) if _is_stem(rows, i)]
-    if not old or not stem or rows[old[-1]].out != stem[-1].out:
-        wanted = rows[old[-1]].out if old else "no stem"
-        raise InputError(f"this stem ends in {stem[-1].out if stem else 0} channels, the table needs {wanted}")
-    return (*stem, *rows[len(old) :])
+    length = _stem_length(rows)
+    if not stem or rows[length - 1].out != stem[-1].out:
+        ends = stem[-1].out if stem else 0
+        raise InputError(f"this stem ends in {ends} channels, the table needs {rows[length - 1].out}")
+    return (*stem, *rows[length:])
 
 
-def _is_stem(rows: Rows, index: int) -> bool:
-    return all(isinstance(row, STEM_KINDS) for row in rows[: index + 1])
+def _stem_length(rows: Rows) -> int:
+    """How many lines stand before the first block; in a table of convolutions alone the first line is the stem."""
+    length = next((i for i, row in enumerate(rows) if not isinstance(row, STEM_KINDS)), len(rows))
+    return length if length < len(rows) else 1

@@ -45,6 +45,19 @@ class Preprocessing:
         if self.interpolation not in INTERPOLATIONS:
             raise InputError(f"preprocessing: interpolation {self.interpolation!r}; give {' or '.join(INTERPOLATIONS)}")
 
+    def described(self) -> str:
+        """In words: what is done to an image, in order."""
+        (height, width), (box_height, box_width) = self.resolution, self.resize
+        size, box = _sides(height, width), _sides(box_height, box_width)
+        if self.resize == self.resolution:
+            geometry = f"shorter side to {size} px ({self.interpolation}), the centre"
+        elif self.crop_first:
+            geometry = f"the centre, {height / box_height:.1%} of the side, resized to {size} px ({self.interpolation})"
+        else:
+            geometry = f"shorter side to {box} px ({self.interpolation}), the centre {size} px of it"
+        mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
+        return f"{geometry}; minus mean {mean}, divided by {std}"
+
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; `from_json` gives an equal object back."""
         return {
@@ -101,6 +114,10 @@ def preprocessing_for(resolution: int | tuple[int, int], channels: int = 3) -> P
 def shown_whole(p: Preprocessing, side: int) -> Preprocessing:
     """`p` without its crop where the images themselves are small (`side` px), at whatever resolution they are shown."""
     return replace(p, resize=p.resolution) if side <= SMALL else p
+
+
+def _sides(height: int, width: int) -> str:
+    return str(height) if height == width else f"{height} x {width}"
 
 
 def _whole(value: Any) -> int:

@@ -43,6 +43,8 @@ def train(
     width: float | None = None,
     resolution: int | None = None,
     channels: int | None = None,
+    groups: int | None = None,
+    bypass: str | None = None,
     pretrained: str | Path | None = None,
     epochs: int | None = None,
     time: str | None = None,
@@ -78,7 +80,7 @@ def train(
     weights = open_weights(pretrained) if pretrained else None
     looked = survey(dataset.splits["train"])
     channels = channels or (weights.channels if weights else looked.channels)
-    spec = spec_for(model, width, resolution, len(dataset.classes), channels, weights)
+    spec = spec_for(model, width, resolution, len(dataset.classes), channels, weights, groups, bypass)
     check_loggers(log)
     make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
@@ -89,7 +91,7 @@ def train(
 
     def make() -> Network:
         torch.manual_seed(seed)
-        net = create_model(model, width, resolution, dataset.classes, channels, weights)
+        net = create_model(model, width, resolution, dataset.classes, channels, weights, groups, bypass)
         net.task = dataset.task
         net.preprocessing = shown_whole(net.preprocessing, looked.side)
         return net

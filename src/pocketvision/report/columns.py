@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import text
@@ -29,6 +29,28 @@ MODELS: Columns = (
     ("macs",           "multiply-adds",  text.count),
     ("published_top1", "ImageNet top-1", text.percent),
 )
+
+# The columns of papers' tables, in the papers' order; of each table those that say something.
+TABLE = {
+    "kernel":    "k",
+    "narrow":    "narrow",
+    "expand":    "exp",
+    "widths":    "widths",
+    "one":       "1x1",
+    "three":     "3x3",
+    "out":       "out",
+    "squeeze":   "squeeze",
+    "gate":      "gate",
+    "groups":    "groups",
+    "first":     "first",
+    "act":       "act",
+    "stride":    "s",
+    "padding":   "pad",
+    "bypass":    "bypass",
+    "residual":  "residual",
+    "separable": "separable",
+    "dropout":   "dropout",
+}
 
 PROFILE_ROWS: Columns = (
     ("row",    "row",           _bare),
@@ -113,3 +135,17 @@ BENCH: Columns = (
     ("fraction_of_peak", "of peak",   text.percent),
 )
 # fmt: on
+
+
+def paper_table(rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """The columns that a network's own table needs: those in which some row has anything to say."""
+    said = [key for key in TABLE if any(row.get(key) not in (None, 0, False, "none") for row in rows)]
+    middle = [(key, TABLE[key], _column) for key in said]
+    costs = [column for column in PROFILE_ROWS if column[0] in ("params", "macs")]
+    return (("row", "row", _bare), ("kind", "operator", _bare), ("input", "input", _shape), *middle, *costs)
+
+
+def _column(value: Any) -> str:
+    if value in (0, False, "none", "linear"):
+        return text.MISSING
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

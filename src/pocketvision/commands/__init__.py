@@ -1,0 +1,21 @@
+"""The commands. Each is a Python function of the same name with the same arguments, plus how its result is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pocketvision.commands.jobs import doctor, fit, train
+from pocketvision.commands.looking import bench, models, profile
+from pocketvision.commands.using import evaluate, export, predict
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "fit": fit,
+    "doctor": doctor,
+    "models": models,
+    "profile": profile,
+    "train": train,
+    "eval": evaluate,
+    "predict": predict,
+    "export": export,
+    "bench": bench,
+}

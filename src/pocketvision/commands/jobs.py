@@ -1,0 +1,138 @@
+"""The commands that make a network from images: fit, train; and doctor, which looks at the images."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from typer import Option
+
+from pocketvision.commands.options import (
+    Bypass,
+    Channels,
+    Data,
+    Device,
+    Download,
+    Fresh,
+    Groups,
+    Json,
+    Log,
+    MoreTime,
+    Out,
+    Pretrained,
+    Resolution,
+    Seed,
+    Strict,
+    Threads,
+    Width,
+)
+from pocketvision.commands.showing import command_line, console, print_json, show
+from pocketvision.errors import InputError
+from pocketvision.report import columns
+
+
+def fit(
+    data: Data,
+    budget: Annotated[str, Option(help="Longest time for one image on this device, such as 5ms.")],
+    time: Annotated[str, Option(help="Longest time for training, such as 8m.")] = "30m",
+    threads: Threads = 1,
+    runtime: Annotated[str, Option(help="Engine that the network is for.")] = "onnxruntime",
+    pretrained: Pretrained = None,
+    max_macs: Annotated[str | None, Option(metavar="N", help="Most multiply-adds, such as 100M.")] = None,
+    max_params: Annotated[str | None, Option(metavar="N", help="Most parameters, such as 2M.")] = None,
+    max_size: Annotated[str | None, Option(metavar="SIZE", help="Largest file, such as 4MB.")] = None,
+    max_memory: Annotated[
+        str | None, Option(metavar="SIZE", help="Most memory for weights and feature maps, such as 8MB.")
+    ] = None,
+    more_time: MoreTime = None,
+    device: Device = "auto",
+    log: Log = None,
+    out: Out = None,
+    seed: Seed = 0,
+    fresh: Fresh = False,
+    strict: Strict = False,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """The most accurate network for your images that keeps a budget on this device."""
+    from pocketvision.fitting.job import default_out
+    from pocketvision.fitting.job import fit as run
+    from pocketvision.report.terminal import verdict_panel
+
+    out = out or default_out(data, budget)
+    report = run(
+        data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained,
+        max_macs=max_macs, max_params=max_params, max_size=max_size, max_memory=max_memory,
+        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, strict=strict,
+        download=download, command=command_line(),
+    )  # fmt: skip
+    if json:
+        print_json(report)
+    else:
+        verdict_panel(report, console(), out)
+    if not report["verdict"]["budget_met"]:
+        sys.exit(1)
+
+
+def train(
+    data: Data,
+    model: Annotated[str, Option(metavar="MODEL", help="A name that `pocketvision models` lists.")],
+    width: Width = None,
+    resolution: Resolution = None,
+    channels: Channels = None,
+    groups: Groups = None,
+    bypass: Bypass = None,
+    pretrained: Pretrained = None,
+    epochs: Annotated[int | None, Option(help="Epochs; the recipe's by default.")] = None,
+    time: Annotated[str | None, Option(help="Longest time for training, such as 8m.")] = None,
+    lr: Annotated[float | None, Option(help="Peak learning rate; the recipe's by default.")] = None,
+    folds: Annotated[int | None, Option(help="Cross-validate: hold out every image once, in so many folds.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="NAME=VALUE", help="Another field of the recipe, such as mixup=0.2 (may be repeated)."),
+    ] = None,
+    more_time: MoreTime = None,
+    device: Device = "auto",
+    log: Log = None,
+    out: Out = None,
+    seed: Seed = 0,
+    fresh: Fresh = False,
+    strict: Strict = False,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Train one network on your images."""
+    from pocketvision.fitting.train import train as run
+    from pocketvision.progress import is_first_process
+
+    result = run(
+        data, model, width=width, resolution=resolution, channels=channels, groups=groups, bypass=bypass,
+        pretrained=pretrained, epochs=epochs,
+        time=time, lr=lr, folds=folds, settings=_pairs(settings or []), more_time=more_time, device=device,
+        log=log or (), out=out,
+        seed=seed, fresh=fresh, strict=strict, download=download, command=command_line(),
+    )  # fmt: skip
+    if not is_first_process():
+        return
+    each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
+    show([*each, result], columns.TRAIN_MULTILABEL if "map" in result else columns.TRAIN, json, result)
+
+
+def doctor(data: Data, pretrained: Pretrained = None, strict: Strict = False, json: Json = False) -> None:
+    """What is in your images, and what is wrong with them."""
+    from pocketvision.fitting.doctor import doctor as run
+
+    seen = run(data, pretrained=pretrained, strict=strict)
+    if json:
+        print_json(seen)
+        return
+    from pocketvision.report.diagnosis import diagnosis
+
+    diagnosis(seen, console())
+
+
+def _pairs(settings: list[str]) -> dict[str, str]:
+    for setting in settings:
+        if "=" not in setting:
+            raise InputError(f"--set {setting}: give NAME=VALUE, such as mixup=0.2")
+    return dict(setting.split("=", 1) for setting in settings)

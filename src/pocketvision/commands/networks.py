@@ -1,0 +1,58 @@
+"""The network that a command's MODEL means: a name with its dials, or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pocketvision.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketvision.network import Network
+    from pocketvision.runtimes.predictor import Exported
+
+
+def is_file(model: str) -> bool:
+    path = Path(model)
+    return path.exists() or "/" in model or path.suffix in (".safetensors", ".onnx", ".pth", ".pt")
+
+
+def trained(model: str, width: float | None, resolution: int | None, pretrained: Path | None) -> Network | Exported:
+    """A network with weights: from a file of ours, or a name and `pretrained`."""
+    if is_file(model):
+        from pocketvision.loading import load
+
+        if width or resolution or pretrained:
+            raise InputError(
+                f"{model} is a file with its own weights and size: leave out --width, --resolution, --pretrained"
+            )
+        return load(model)
+    net = network(model, width, resolution, None, None, pretrained)
+    if not pretrained:
+        raise InputError(f"{model} is only an architecture: give --pretrained FILE, or a model file")
+    return net.eval()
+
+
+def network(
+    model: str,
+    width: float | None,
+    resolution: int | None,
+    classes: int | None,
+    channels: int | None,
+    pretrained: Path | None = None,
+    groups: int | None = None,
+    bypass: str | None = None,
+) -> Network:
+    """A network with its architecture: from a model file, or built from its name."""
+    if is_file(model):
+        from pocketvision.loading import load
+        from pocketvision.network import Network
+
+        net = load(model)
+        if not isinstance(net, Network):
+            raise InputError(f"{model} is an exported file, its architecture is gone: give the model.safetensors")
+        return net
+    from pocketvision.models import create_model
+
+    colours = 3 if channels is None else channels
+    return create_model(model, width, resolution, classes, colours, pretrained, groups, bypass).eval()

@@ -1,0 +1,102 @@
+"""The commands that use a network: eval, predict, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from pocketvision.commands.networks import network, trained
+from pocketvision.commands.options import (
+    Bypass,
+    Channels,
+    Classes,
+    Data,
+    Download,
+    Groups,
+    Json,
+    Model,
+    Pretrained,
+    Resolution,
+    Width,
+)
+from pocketvision.commands.showing import show
+from pocketvision.errors import InputError
+from pocketvision.report import columns, text
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    split: Annotated[str | None, Option(help="train, val or test; by default test, else val, else all.")] = None,
+    width: Width = None,
+    resolution: Resolution = None,
+    pretrained: Pretrained = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """How often a network is right on labelled images."""
+    from pocketvision.data.preprocessing import Preprocessing
+    from pocketvision.evaluation import evaluate as run
+
+    result = run(trained(model, width, resolution, pretrained), data, split, download)
+    show([result], columns.EVAL_MULTILABEL if "map" in result else columns.EVAL, json, result)
+    if not json:
+        print(f"preprocessing: {Preprocessing.from_json(result['preprocessing']).described()}")
+
+
+def predict(
+    model: Model,
+    images: Annotated[list[Path], Argument(metavar="IMAGE...", help="Image files.")],
+    top: Annotated[int, Option(help="Answers for each image.")] = 3,
+    width: Width = None,
+    resolution: Resolution = None,
+    pretrained: Pretrained = None,
+    json: Json = False,
+) -> None:
+    """What is in these images? Those that cannot be read are named, and the others answered."""
+    from pocketvision.data.reading import Skipped
+    from pocketvision.evaluation import as_runnable
+    from pocketvision.runtimes.predictor import predict as run
+
+    if top < 1:
+        raise InputError(f"--top {top}: give 1 or more")
+    skipped = None if len(images) == 1 else Skipped()  # of one image the error says it all
+    results = run(as_runnable(trained(model, width, resolution, pretrained)), images, skipped=skipped)
+    if skipped:
+        skipped.say(len(images))
+    rows = [
+        {
+            "image": result.image if i == 0 else "",
+            "name": name,
+            "probability": probability,
+            "unsure": f"below {text.percent(result.threshold)}" if i == 0 and result.unsure else "",
+        }
+        for result in results
+        for i, (_, name, probability) in enumerate(result.top(top))
+    ]
+    shown = columns.PREDICT if any(result.unsure for result in results) else columns.PREDICT[:-1]
+    show(rows, shown, json, [result.to_json(top) for result in results])
+
+
+def export(
+    model: Model,
+    to: Annotated[str, Option(help="Format: onnx.")] = "onnx",
+    out: Annotated[Path | None, Option(metavar="FILE", help="File to write; by default the model's name.")] = None,
+    images: Annotated[list[Path] | None, Option(help="Image to compare the two on (may be repeated).")] = None,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    groups: Groups = None,
+    bypass: Bypass = None,
+    pretrained: Pretrained = None,
+    json: Json = False,
+) -> None:
+    """Write a network for another runtime, run it there, and compare."""
+    from pocketvision.exporting import export as run
+
+    net = network(model, width, resolution, classes, channels, pretrained, groups, bypass)
+    result = run(net, to, out, images)
+    show([result], columns.EXPORT, json, result)
