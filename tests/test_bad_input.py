@@ -142,7 +142,7 @@ def test_an_output_folder_without_permission(place: Path, run_cli: Callable, tmp
 def test_json_is_the_only_thing_on_standard_output(run_cli: Callable) -> None:
     status, stdout, _ = run_cli("models", "mobilenet_v1*", "--json")
     rows = json.loads(stdout)
-    assert status == 0 and len(rows) == 17
+    assert status == 0 and len(rows) == 18
     keys = {"name", "family", "width", "resolution", "params", "macs", "published_top1", "source"}
     assert all(set(row) == keys for row in rows)
 

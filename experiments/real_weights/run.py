@@ -3,7 +3,8 @@
     python experiments/real_weights/run.py [--shared ../shared]
 
 Both see the same pixels, prepared as the weights say. Two minutes. Writes results.json and README.md; exit status 1
-when a file answers otherwise than its implementation. Without LiteRT (`pip install ai-edge-litert`) its files are left out.
+when a file answers otherwise than its implementation. Files for LiteRT need `pip install ai-edge-litert`, and are left
+out without it.
 """
 
 from __future__ import annotations

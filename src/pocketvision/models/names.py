@@ -36,7 +36,10 @@ def variant_name(family: str, width: float, resolution: int | tuple[int, int]) -
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the families and of all published width x resolution variants that match a shell pattern."""
+    """Names of the families and of all published variants (width, resolution, groups) that match a shell pattern.
+
+    The bare name is the variant at width 1 and the paper's resolution.
+    """
     return sorted((name for name in _known() if fnmatch.fnmatch(name, pattern)), key=_natural)
 
 
@@ -64,8 +67,11 @@ def parse_name(name: str) -> tuple[str, float | None, int | None]:
 
 
 def _known() -> list[str]:
-    families = {family: None for family, _, _ in PUBLISHED}  # with a dial's value, where that was published
-    return list(dict.fromkeys([*MODELS, *families, *(variant_name(*key) for key in PUBLISHED)]))
+    known = list(MODELS)
+    for base, width, resolution in PUBLISHED:
+        plain = (width, resolution) == (1.0, MODELS[split_name(base).family].resolution)
+        known.append(base if plain else variant_name(base, width, resolution))
+    return list(dict.fromkeys(known))
 
 
 def _natural(name: str) -> tuple[int, str, float, int]:
