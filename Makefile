@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check wheel clean
+.PHONY: help demo test check parity wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ check: .venv/.installed ## run the linter, the formatter's check and the type ch
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+parity: .venv/.installed ## compare every family with timm, transformers, pytorchcv and torchvision (installs them)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,parity]'
+	$(BIN)/python experiments/parity/run.py
 
 wheel: .venv/.installed ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

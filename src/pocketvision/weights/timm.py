@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from torch import nn
+
 from pocketvision.blocks import Bneck, Bottleneck, Conv, MaxPool, Separable, Sepconv, Xblock
 from pocketvision.blocks.change import with_activation
 from pocketvision.spec import Row, Spec, make_divisible
@@ -41,7 +43,8 @@ class Stack:
 STACKS = (
     Stack("mobilenet_v1", (3,) * 13, (), 1024),
     Stack("mobilenet_v2", (3,) * 17, (), 320),
-    Stack("mobilenet_v3_large", (3, 3, 3, 5, 5, 5, 3, 3, 3, 3, 3, 3, 5, 5, 5), (3, 4, 5, 10, 11, 12, 13, 14), 160, True),
+    Stack("mobilenet_v3_large",
+          (3, 3, 3, 5, 5, 5, 3, 3, 3, 3, 3, 3, 5, 5, 5), (3, 4, 5, 10, 11, 12, 13, 14), 160, True),
     Stack("mobilenet_v3_small", (3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 5), (0, 3, 4, 5, 6, 7, 8, 9, 10), 96, True),
     Stack("mobilenet_v3_large_minimalistic", (3,) * 15, (), 160, True),
     Stack("mobilenet_v3_small_minimalistic", (3,) * 11, (), 96, True),
@@ -68,6 +71,17 @@ def recognise(state: Tensors) -> Recognised | None:
     return None
 
 
+def of_module(module: nn.Module, state: Tensors) -> Recognised | None:
+    """The network that a live one of timm's "tf_" networks is, whose padding its tensors do not tell; else None."""
+    found = recognise(state)
+    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d) and part.groups > 1]
+    unpadded = any(part.stride != (1, 1) and part.padding == (0, 0) for part in convolutions)
+    if found is None or not unpadded:
+        return None
+    known = found.adapt
+    return replace(found, adapt=lambda spec: TENSORFLOW(known(spec)), looks=HALVES)
+
+
 def _is_a_resnet_50(state: Tensors) -> bool:
     ends = ("layer1.2.conv3", "layer2.3.conv3", "layer3.5.conv3", "layer4.2.conv3")
     beyond = ("layer1.3.conv3", "layer2.4.conv3", "layer3.6.conv3", "layer4.3.conv3")
@@ -79,13 +93,14 @@ def _is_a_resnet_50(state: Tensors) -> bool:
 
 def _of_the_builder(state: Tensors) -> Recognised | None:
     places = _blocks(state)
-    if not all(f"{place}.conv_dw.weight" in state for place in places):
-        return None
-    kernels = tuple(state[f"{place}.conv_dw.weight"].shape[2] for place in places)
+    depthwise = [state.get(f"{place}.conv_dw.weight") for place in places]
+    if not places or any(weight is None or weight.ndim != 4 for weight in depthwise):
+        return None  # other kinds of blocks, or weights that depend on the image
+    kernels = tuple(weight.shape[2] for weight in depthwise if weight is not None)
     squeezed = tuple(i for i, place in enumerate(places) if f"{place}.se.conv_reduce.weight" in state)
     found = (kernels, squeezed, "conv_head.bias" in state)
     stack = next((stack for stack in STACKS if (stack.kernels, stack.squeezed, stack.dense) == found), None)
-    if stack is None:
+    if stack is None or (stack.family == "mobilenet_v1") == ("conv_head.weight" in state):
         return None
     last = next(key for key in ("conv_pwl", "conv_pw") if f"{places[-1]}.{key}.weight" in state)
     width = state[f"{places[-1]}.{last}.weight"].shape[0] / stack.out
@@ -124,7 +139,7 @@ def _with_stem(out: int) -> Callable[[Spec], Spec]:
 
 
 def _as_caffe(spec: Spec) -> Spec:
-    """The stride in the first 1x1, and max pooling whose last window hangs over the edge (Cadene's pretrainedmodels)."""
+    """The stride in the first 1x1, and max pooling whose last window hangs over the edge (timm's models/senet.py)."""
 
     def changed(row: Row) -> Row:
         if isinstance(row, MaxPool):
