@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pocketvision.commands.bench import bench
 from pocketvision.commands.jobs import doctor, fit, train
-from pocketvision.commands.looking import bench, models, profile
+from pocketvision.commands.models import models
+from pocketvision.commands.profile import profile
 from pocketvision.commands.using import evaluate, export, predict
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -1,0 +1,41 @@
+"""The command `models`: the networks to choose from, or one network's table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument
+
+from pocketvision.commands.options import (
+    Bypass,
+    Groups,
+    Json,
+)
+from pocketvision.commands.showing import show
+from pocketvision.errors import InputError
+from pocketvision.report import columns
+
+
+def models(
+    pattern: Annotated[
+        str, Argument(help="Shell pattern, such as 'mobilenet_v3*'; one network's name prints its paper's table.")
+    ] = "*",
+    groups: Groups = None,
+    bypass: Bypass = None,
+    json: Json = False,
+) -> None:
+    """The networks to choose from, with costs and published accuracy; of one, its table row by row."""
+    from pocketvision.models.catalogue import catalogue, entry, is_name, paper_table
+
+    if is_name(pattern):
+        described, rows = entry(pattern, groups, bypass), paper_table(pattern, groups, bypass)
+        show([described], columns.MODELS, json, [{**described, "rows": rows}])
+        if not json:
+            show(rows, columns.paper_table(rows))
+        return
+    if groups is not None or bypass is not None:
+        raise InputError(f"--groups and --bypass are for one network, and {pattern!r} is a pattern: give a name")
+    rows = catalogue(pattern)
+    if not rows:
+        raise InputError(f"no model matches {pattern!r}: `pocketvision models` lists all")
+    show(rows, columns.MODELS, json)
