@@ -43,7 +43,7 @@ def test_timings_outlive_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyP
     one = Candidate("mobilenet_v1", 0.25, 32, 0, 1, 0.5, "estimated", False)
     first = Timer(10, 3, "onnxruntime", 1, journal=Journal(tmp_path / "timed.json"))
     first.time([one])
-    monkeypatch.setattr("pocketvision.fitting.choose.time_interleaved", lambda *_, **__: pytest.fail("timed again"))
+    monkeypatch.setattr("pocketvision.fitting.clock.time_interleaved", lambda *_, **__: pytest.fail("timed again"))
     second = Timer(10, 3, "onnxruntime", 1, journal=Journal(tmp_path / "timed.json"))
     second.time([one])
     assert second.known == first.known and second.known[one].calls > 0

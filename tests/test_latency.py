@@ -228,9 +228,9 @@ def tiny(name: str, width: int = 8) -> Network:
 QUICK: dict[str, Any] = {"rounds": 6, "seconds": 0.0005}
 
 
-def test_bench_of_networks_in_every_runtime() -> None:
+def test_bench_of_networks_in_two_runtimes() -> None:
     threads = torch.get_num_threads()
-    report = bench_report([tiny("a"), tiny("b", 16), tiny("a")], runtime="all", **QUICK)
+    report = bench_report([tiny("a"), tiny("b", 16), tiny("a")], runtime=["onnxruntime", "torch"], **QUICK)
     results = json.loads(json.dumps(report["results"]))
     assert [(result["model"], result["runtime"]) for result in results] == [
         (name, runtime) for name in ("a", "b", "a (2)") for runtime in ("onnxruntime", "torch")

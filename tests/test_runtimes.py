@@ -270,7 +270,7 @@ def test_torch_threads_are_set_and_restored(net: Network) -> None:
 
 def test_get_runtime_by_name_and_its_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_runtime("onnxruntime") is onnxruntime
-    assert installed_runtimes() == ["onnxruntime", "torch"]
+    assert installed_runtimes()[:2] == ["onnxruntime", "torch"]
     with pytest.raises(InputError, match="unknown runtime 'onnx': did you mean 'onnxruntime'"):
         get_runtime("onnx")
     with pytest.raises(InputError, match="choose one of onnxruntime, torch"):
@@ -279,7 +279,8 @@ def test_get_runtime_by_name_and_its_mistakes(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delitem(sys.modules, "pocketvision.runtimes.torch")
     with pytest.raises(InputError, match=r"needs torch, .* pip install 'pocketvision\[train\]'"):
         get_runtime("torch")
-    assert installed_runtimes() == ["onnxruntime"]
+    assert "onnxruntime" in installed_runtimes()
+    assert not any(name.startswith("torch") for name in installed_runtimes())
 
 
 def test_cpu_quota_of_a_container(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from pocketvision.data.dataset import Sample
 from pocketvision.data.sources import open_dataset
+from pocketvision.fitting.clock import Here
 from pocketvision.fitting.ship import at_resolution, choose_resolution, explain_resolution, ladder, time_networks
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
@@ -67,7 +68,7 @@ def test_a_slower_machine_gets_a_smaller_picture(net: Network, val: Sequence[Sam
 
 def test_real_clock(net: Network) -> None:
     small, large = time_networks(
-        [at_resolution(net, 48), at_resolution(net, 120)], 0, "onnxruntime", 1, 1000.0, Journal()
+        [at_resolution(net, 48), at_resolution(net, 120)], 0, "onnxruntime", 1, 1000.0, Journal(), Here()
     )
     assert small.calls > 0 and large.calls > 0
 
@@ -81,9 +82,9 @@ def test_a_busy_machine_is_waited_for(net: Network, monkeypatch: pytest.MonkeyPa
         ms = [3.0 if len(paused) <= busy else 1.0, 5.0]
         return {name: Latency(x, x, x, x, x, 9, 9) for name, x in zip(calls, ms, strict=True)}
 
-    monkeypatch.setattr("pocketvision.fitting.ship.time_interleaved", interleaved)
+    monkeypatch.setattr("pocketvision.fitting.clock.time_interleaved", interleaved)
     monkeypatch.setattr("pocketvision.fitting.ship.time", SimpleNamespace(sleep=paused.append))
     nets = [at_resolution(net, 48), at_resolution(net, 120)]
-    found = time_networks(nets, 0, "onnxruntime", 1, 2.0, Journal())
+    found = time_networks(nets, 0, "onnxruntime", 1, 2.0, Journal(), Here())
     assert len(paused) == looks and paused == sorted(paused)
     assert found[0].high_ms == (3.0 if busy >= looks else 1.0)

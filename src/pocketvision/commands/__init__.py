@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pocketvision.commands.bench import bench
+from pocketvision.commands.guidelines import guidelines
 from pocketvision.commands.jobs import doctor, fit, train
+from pocketvision.commands.machine import machine
 from pocketvision.commands.models import models
 from pocketvision.commands.profile import profile
 from pocketvision.commands.using import evaluate, export, predict
@@ -20,4 +22,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "export": export,
     "bench": bench,
+    "guidelines": guidelines,
+    "machine": machine,
 }

@@ -1,46 +1,117 @@
-"""The command `bench`: networks and runtimes timed in turn."""
+"""The command `bench`: networks and runtimes timed in turn, here or elsewhere; two such measurements compared."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json as json_module
+from pathlib import Path
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from pocketvision.commands.networks import network
-from pocketvision.commands.options import (
-    Bypass,
-    Channels,
-    Classes,
-    Groups,
-    Json,
-    Resolution,
-    Runtime,
-    Threads,
-    Width,
-)
-from pocketvision.commands.showing import show
+from pocketvision.commands.options import Bypass, Channels, Classes, Groups, Json, Resolution, Width
+from pocketvision.commands.showing import command_line, console, print_json, show
 from pocketvision.errors import InputError
 from pocketvision.report import columns
 
+Models = Annotated[list[str] | None, Argument(metavar="MODEL...", help="Names, model files or exported files.")]
+Runtimes = Annotated[
+    str,
+    Option(
+        metavar="NAME,...",
+        help="Engines: onnxruntime, torch, torch_folded, torch_compiled, openvino, litert, executorch, ncnn, mnn, or all.",
+    ),
+]
+Python = Annotated[
+    Path | None, Option(metavar="PATH", help="Another Python interpreter, for the engines that this one lacks.")
+]
+Where = Annotated[
+    str | None, Option("--device", metavar="ADDRESS", help="Another machine: ssh://user@host, or adb:// for Android.")
+]
+Keep = Annotated[
+    Path | None, Option("--keep", metavar="DIR", help="Keep the exported files there; the next time they are used.")
+]
+Saved = Annotated[Path | None, Option("--out", metavar="FILE.json", help="Write results and machine there.")]
+Compare = Annotated[
+    tuple[Path, Path] | None,
+    Option("--compare", metavar="OLD.json NEW.json", help="What changed beyond noise between two --out files."),
+]
+
 
 def bench(
-    models: Annotated[list[str], Argument(metavar="MODEL...", help="Names or model files.")],
-    runtime: Runtime = "onnxruntime",
-    threads: Threads = 1,
-    batch: Annotated[int, Option(help="Images per call.")] = 1,
+    models: Models = None,
+    runtime: Runtimes = "onnxruntime",
+    threads: Annotated[str, Option(metavar="N,...", help="Threads of the runtime.")] = "1",
+    batch: Annotated[str, Option(metavar="N,...", help="Images per call.")] = "1",
     width: Width = None,
     resolution: Resolution = None,
     classes: Classes = None,
     channels: Channels = None,
     groups: Groups = None,
     bypass: Bypass = None,
+    device: Where = None,
+    python: Python = None,
+    keep: Keep = None,
+    out: Saved = None,
+    compare: Compare = None,
     json: Json = False,
 ) -> None:
-    """How long networks take on this device, timed in turn."""
-    from pocketvision.measure.bench import bench as run
+    """How long networks take on this device, in one runtime or several, timed in turn."""
+    if compare is not None:
+        if models:
+            raise InputError("--compare reads two files and times nothing: leave out the models")
+        return _show_changes(*compare, json)
+    if not models:
+        raise InputError("there is nothing to time: give at least one MODEL, or --compare OLD.json NEW.json")
+    counts = {what: _numbers(text, what) for what, text in (("threads", threads), ("batch", batch))}
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
+    from pocketvision.measure.bench import bench_report
+    from pocketvision.progress import say
+    from pocketvision.runtimes import SUFFIXES
 
-    if threads < 1 or batch < 1:
-        raise InputError(f"--threads {threads} --batch {batch}: give 1 or more of each")
     dials = (width, resolution, classes, channels, None, groups, bypass)
-    nets = [model if model.endswith(".onnx") else network(model, *dials) for model in models]
-    show(run(nets, runtime, threads, batch), columns.BENCH, json)
+    nets: list[Any] = [model if Path(model).suffix in SUFFIXES else network(model, *dials) for model in models]
+    chosen: str | list[str] = [name.strip() for name in runtime.split(",") if name.strip()]
+    chosen = "all" if "all" in chosen else chosen
+    report = bench_report(
+        nets, chosen, counts["threads"], counts["batch"], device=device, python=python, keep=keep, show=True
+    )
+    report["command"] = command_line()
+    if out is not None:
+        from pocketvision.files import write_atomic
+
+        write_atomic(out, json_module.dumps(report, indent=1) + "\n")
+    for warning in report["warnings"]:
+        say(f"note: {warning}")
+    rows = [{**row, "same": "=" if row["tied"] else None} for row in report["results"]]
+    show(rows, columns.bench(rows), json, report["results"])
+
+
+def _numbers(text: str, what: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise InputError(f"--{what} {text}: give 1 or more, several with commas (1,2)")
+    return numbers
+
+
+def _show_changes(old: Path, new: Path, json: bool) -> None:
+    from pocketvision.measure import compare
+
+    changes = compare.compare(compare.read(old), compare.read(new))
+    if json:
+        return print_json(changes)
+    show(changes["rows"], columns.CHANGES)
+    beside = {f"only in {old}": changes["only_old"], f"only in {new}": changes["only_new"]}
+    lines = [
+        f"{where}: {row['model']} in {row['runtime']}, {row['threads']} threads, batch {row['batch']}"
+        for where, rows in beside.items()
+        for row in rows
+    ]
+    for what, (before, after) in changes["machine"].items():
+        lines.append(f"{what}: {before} -> {after}")
+    for line in [*lines, *changes["notes"]]:
+        console().print(line, markup=False, soft_wrap=True)

@@ -33,7 +33,7 @@ from pocketvision.report import columns
 
 def fit(
     data: Data,
-    budget: Annotated[str, Option(help="Longest time for one image on this device, such as 5ms.")],
+    budget: Annotated[str, Option(help="Longest time for one image, such as 5ms.")],
     time: Annotated[str, Option(help="Longest time for training, such as 8m.")] = "30m",
     threads: Threads = 1,
     runtime: Annotated[str, Option(help="Engine that the network is for.")] = "onnxruntime",
@@ -45,7 +45,14 @@ def fit(
         str | None, Option(metavar="SIZE", help="Most memory for weights and feature maps, such as 8MB.")
     ] = None,
     more_time: MoreTime = None,
-    device: Device = "auto",
+    device: Annotated[
+        str,
+        Option(
+            metavar="DEVICE",
+            help="Where to train: auto, cpu, cuda or mps; or where to measure instead of here: ssh://user@host or "
+            "adb://SERIAL.",
+        ),
+    ] = "auto",
     log: Log = None,
     out: Out = None,
     seed: Seed = 0,
@@ -54,7 +61,7 @@ def fit(
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """The most accurate network for your images that keeps a budget on this device."""
+    """The most accurate network for your images that keeps a budget on this device, or on another."""
     from pocketvision.fitting.job import default_out
     from pocketvision.fitting.job import fit as run
     from pocketvision.report.terminal import verdict_panel

@@ -1,4 +1,4 @@
-"""Choosing: time what brackets the budget on this device, keep what fits, take the most accurate."""
+"""Choosing: time what brackets the budget on the device, keep what fits, take the most accurate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate, largest_that_fits, lines, predict_ms
+from pocketvision.fitting.clock import Clock, Here, Look, where
 from pocketvision.journal import Journal
-from pocketvision.measure.latency import Latency, time_interleaved
-from pocketvision.measure.pin import pinned
+from pocketvision.measure.latency import Latency
 from pocketvision.measure.settle import settled
 from pocketvision.network import build
 from pocketvision.progress import Steps
@@ -23,15 +23,6 @@ from pocketvision.runtimes import get_runtime
 HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and gives way in resolution if need be
 FINALISTS = 3
 MISSES = 2  # sizes that must miss before the climb ends: 96 px can be as fast as 88, it halves evenly
-
-
-@dataclass(frozen=True)
-class Look:
-    """How long to measure: at least `rounds`, then until the interval is `narrow` or `limit` seconds have passed."""
-
-    rounds: int
-    narrow: float
-    limit: float
 
 
 SHORT = Look(9, 0.10, 2.0)  # while bracketing
@@ -51,6 +42,7 @@ class Timer:
     threads: int
     known: dict[Candidate, Latency] = field(default_factory=dict)
     journal: Journal = field(default_factory=Journal)
+    clock: Clock = field(default_factory=Here)
 
     def time(self, candidates: Sequence[Candidate], look: Look = SHORT) -> None:
         """Export and time `candidates` together, interleaved."""
@@ -65,23 +57,12 @@ class Timer:
     def _measure(self, candidates: Sequence[Candidate], look: Look) -> dict[str, Any]:
         runtime = get_runtime(self.runtime)
         with tempfile.TemporaryDirectory() as folder:
-            calls = {}
+            paths = []
             for candidate in candidates:
                 net = settled(build(candidate.spec(self.classes, self.channels)))
-                path = Path(folder) / f"{candidate.name}.onnx"
-                runtime.convert(net, path)
-                calls[candidate.name] = open_call(self.runtime, path, self.threads)
-            found = time_interleaved(calls, threads=self.threads, **asdict(look))
-        return {name: asdict(latency) for name, latency in found.items()}
-
-
-def open_call(runtime: str, path: Path, threads: int) -> Callable[[], object]:
-    """One call of the shipped contract at batch 1 on an ordinary image: uint8 noise, for zeros would lie."""
-    with pinned(threads):  # the session's own threads stay where they are started
-        runnable = get_runtime(runtime).load(path, threads)
-    p = runnable.preprocessing
-    image = np.random.default_rng(0).integers(0, 256, (1, *p.resolution, p.channels), dtype=np.uint8)
-    return lambda: runnable.run(image)
+                paths.append(runtime.convert(net, Path(folder) / f"{candidate.name}.onnx"))
+            found = self.clock.time(paths, self.runtime, self.threads, look)
+        return {candidate.name: asdict(latency) for candidate, latency in zip(candidates, found, strict=True)}
 
 
 def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bool = True) -> list[Candidate]:
@@ -119,7 +100,7 @@ def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bo
     fastest = min(timer.known, key=lambda c: timer.known[c].median_ms)
     needs = timer.known[fastest]
     raise InputError(
-        f"nothing fits {budget_ms:g} ms in {timer.runtime} with {timer.threads} thread(s) on this machine: the "
+        f"nothing fits {budget_ms:g} ms in {timer.runtime} with {timer.threads} thread(s) on {where(timer.clock)}: the "
         f"fastest candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; "
         f"give {needs.high_ms / HEADROOM * 1.05:.2g}ms or more"
     )
@@ -170,8 +151,8 @@ def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, ti
     """Why this one, in words."""
     timed = timer.known
     text = (
-        f"Of {len(candidates)} candidates (families x widths x resolutions) {len(timed)} were timed on this "
-        f"machine, the others lie between them in multiply-adds. "
+        f"Of {len(candidates)} candidates (families x widths x resolutions) {len(timed)} were timed on "
+        f"{where(timer.clock)}, the others lie between them in multiply-adds. "
     )
     if chosen.pretrained:
         text += f"The pretrained weights given are {chosen.family} at width {chosen.width:g}, so its resolutions came "

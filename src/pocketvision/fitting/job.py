@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain
+from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, with_better_recipe
 from pocketvision.fitting.insight import calibrate_network, look_closely
@@ -74,11 +76,13 @@ def fit(
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
-    """The most accurate network for the images in `data` whose latency on this device stays below `budget`.
+    """The most accurate network for the images in `data` whose latency stays below `budget`.
 
     `budget` is a duration such as "5ms" for one call at batch 1 in `runtime` with `threads` threads; `time` bounds
-    the training, on `device`; `max_macs`, `max_params` ("2M"), `max_size` and `max_memory` ("4MB") bound what else the
-    network may cost. Writes model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
+    the training. `device` is where to train, for a budget on this machine; or it is another device to measure on,
+    "ssh://user@host" or "adb://SERIAL" (see `measure.remote.open_device`), and training is here. `max_macs`,
+    `max_params` ("2M"), `max_size` and `max_memory` ("4MB") bound what else the network may cost. Writes
+    model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
     The same call goes on with an unfinished run in `out`; `more_time` trains a finished one for that much longer.
     `download` allows to fetch built-in data. The data is examined first; images that cannot be read are left out, or
     with `strict` an InputError. So is other bad input, and that nothing fits.
@@ -91,6 +95,7 @@ def fit(
     if runtime != "onnxruntime":
         raise InputError(f"fit ships ONNX files, it cannot time them in {runtime!r}: use --runtime onnxruntime")
     check_loggers(log)
+    device, clock = clock_for(device)
     make_accelerator(device)
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
@@ -104,13 +109,14 @@ def fit(
         "pretrained": str(pretrained) if pretrained else None,
         "limits": limits.to_json(),
         "seed": seed,
+        **({"device": clock.device} if clock.device else {}),
     }
-    with RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh) as folder:
+    with closing(clock), RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh) as folder:
         finished = folder.read(REPORT)
         more = folder.continuation(more_time, forget=[SHIPPING, JUDGED])
         if finished is None or more:
             command = command or f"pocketvision.fit({data!r}, {budget!r})"
-            how = How(settings, device, tuple(log), more, strict, show, command)
+            how = How(settings, device, clock, tuple(log), more, strict, show, command)
             return _run(folder, dataset, how, weights)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
@@ -123,6 +129,7 @@ class How:
 
     settings: dict[str, Any]
     device: str
+    clock: Clock
     loggers: tuple[str, ...]
     more: More | None
     strict: bool
@@ -137,7 +144,8 @@ def _run(
     weights: Weights | None,
 ) -> dict[str, Any]:
     """All steps, each taken up where an earlier process left it."""
-    settings, show = how.settings, how.show
+    settings, show, clock = how.settings, how.show, how.clock
+    clock.machine()  # a device that cannot be reached is known before the images are looked at
     seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
     dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), how.strict, show)
     dataset = split_once(folder, dataset, seed, seen)
@@ -145,8 +153,9 @@ def _run(
     channels = weights.channels if weights else looked.channels
     limits = Limits(**settings["limits"])
     known = (weights.family, weights.width) if weights else None
-    timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED))
+    timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED), clock=clock)
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
+    clock.close()  # training may take hours: no connection has to last that long
     start = Start(dataset.classes, channels, seed, weights, dataset.task, looked.side)
     winner, seconds, reason = _contest(folder, choice, start, dataset, how, timer.journal)
     if show:
@@ -156,7 +165,7 @@ def _run(
     net.to("cpu")
     val = dataset.splits["val"]
     judged = Journal(folder.out / JUDGED)
-    shipping = _shipping(folder, net, val, settings, judged)
+    shipping = _shipping(folder, net, val, settings, judged, clock)
     net = at_resolution(net, shipping.resolution, shipping.resize)
     net.provenance.update(data=dataset.name, command=how.command, seed=seed, pocketvision=__version__)
     shipped = _ship(folder.out / EXPORTED, net, shipping, dataset, how, judged)
@@ -164,7 +173,7 @@ def _run(
     closer, pictures = look_closely(shipped.net, dataset, shipped.result, shipped.split, show)
     rows = [{**row, "chosen": row["model"] == winner.candidate.name} for row in choice.rows]
     report = {
-        **make_report(shipped, rows, reason, shipping, history, dataset, settings, how.command),
+        **make_report(shipped, rows, reason, shipping, history, dataset, settings, how.command, clock),
         **closer,
         "contest": folder.read(CONTEST) or [],
         "doctor": seen.to_json(),
@@ -184,7 +193,7 @@ def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, ho
     while True:
         calibrate_network(net, dataset.splits["val"], show)
         check = export(net, FORMAT, exported, [sample.image for sample in held_out], show)
-        latency, attempts = time_again(exported, net.spec.name, runtime, threads, budget_ms, journal)
+        latency, attempts = time_again(exported, net.spec.name, runtime, threads, budget_ms, journal, how.clock)
         smaller = [resolution for resolution in ladder(net) if resolution < net.spec.size[0]]
         if latency.high_ms <= budget_ms or not smaller:
             break
@@ -258,7 +267,7 @@ def _contest(
 
 
 def _shipping(
-    folder: RunFolder, net: Network, val: Sequence[Sample], settings: dict[str, Any], journal: Journal
+    folder: RunFolder, net: Network, val: Sequence[Sample], settings: dict[str, Any], journal: Journal, clock: Clock
 ) -> Shipping:
     """The resolution that ships; chosen once, then remembered in the run folder."""
     saved = folder.read(SHIPPING)
@@ -266,7 +275,7 @@ def _shipping(
         runtime, threads = settings["runtime"], settings["threads"]
 
         def timed(nets: Sequence[Network], needed: int, enough_ms: float) -> list[Latency]:
-            return time_networks(nets, needed, runtime, threads, enough_ms, journal)
+            return time_networks(nets, needed, runtime, threads, enough_ms, journal, clock)
 
         found = choose_resolution(net, val, settings["budget_ms"], timed, journal)
         folder.write(SHIPPING, found.to_json())

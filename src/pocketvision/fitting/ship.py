@@ -18,9 +18,9 @@ from typing import Any
 from pocketvision.data.dataset import Sample
 from pocketvision.data.image import preprocessing_for
 from pocketvision.evaluation import evaluate_samples
-from pocketvision.fitting.choose import Look, open_call
+from pocketvision.fitting.clock import Clock, Look
 from pocketvision.journal import Journal
-from pocketvision.measure.latency import Latency, time_interleaved
+from pocketvision.measure.latency import Latency
 from pocketvision.models import parse_name, variant_name
 from pocketvision.network import Network
 from pocketvision.runtimes import get_runtime
@@ -75,7 +75,13 @@ def ladder(net: Network) -> list[int]:
 
 
 def time_networks(
-    nets: Sequence[Network], needed: int, runtime: str, threads: int, enough_ms: float, journal: Journal
+    nets: Sequence[Network],
+    needed: int,
+    runtime: str,
+    threads: int,
+    enough_ms: float,
+    journal: Journal,
+    clock: Clock,
 ) -> list[Latency]:
     """Latencies of the shipped contract from temporary exports, against each other in one interleaved run.
 
@@ -84,11 +90,10 @@ def time_networks(
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [get_runtime(runtime).convert(net, Path(folder) / f"{i}.onnx") for i, net in enumerate(nets)]
-        calls = {str(path): open_call(runtime, path, threads) for path in paths}
 
         def look() -> list[dict[str, Any]]:
             time.sleep(PAUSE * len(looks))
-            return [asdict(latency) for latency in time_interleaved(calls, threads=threads, **asdict(LADDER)).values()]
+            return [asdict(latency) for latency in clock.time(paths, runtime, threads, LADDER)]
 
         looks: list[list[Latency]] = []
         best: list[Latency] = []

@@ -16,11 +16,12 @@ from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.splits import class_counts
 from pocketvision.evaluation import Evaluation
-from pocketvision.fitting.choose import LONG, open_call
+from pocketvision.fitting.choose import LONG
+from pocketvision.fitting.clock import Clock
 from pocketvision.fitting.ship import Shipping, explain_resolution
 from pocketvision.journal import Journal
 from pocketvision.measure.count_spec import count_spec
-from pocketvision.measure.latency import Latency, time_interleaved
+from pocketvision.measure.latency import Latency
 from pocketvision.measure.machine import machine
 from pocketvision.network import Network
 from pocketvision.scores import MultilabelEvaluation
@@ -43,17 +44,14 @@ class Shipped:
 
 
 def time_again(
-    path: Path, name: str, runtime: str, threads: int, budget_ms: float, journal: Journal
+    path: Path, name: str, runtime: str, threads: int, budget_ms: float, journal: Journal, clock: Clock
 ) -> tuple[Latency, int]:
     """Latency of the file that ships. On a shared machine a burst of other work may pass: look again, and say so."""
-    call = open_call(runtime, path, threads)
     attempt = 0
 
     def look() -> dict[str, Any]:
         time.sleep(PAUSE if attempt > 1 else 0)
-        return dataclasses.asdict(
-            time_interleaved({"model": call}, threads=threads, **dataclasses.asdict(LONG))["model"]
-        )
+        return dataclasses.asdict(clock.time([path], runtime, threads, LONG)[0])
 
     while True:
         attempt += 1
@@ -71,6 +69,7 @@ def make_report(
     dataset: Dataset,
     settings: dict[str, Any],
     command: str,
+    clock: Clock,
 ) -> dict[str, Any]:
     """The report without what other parts of the run add (calibration, pictures, the doctor's findings)."""
     net, latency, result = shipped.net, shipped.latency, shipped.result
@@ -91,6 +90,7 @@ def make_report(
             "budget_met": latency.high_ms <= settings["budget_ms"],
             "runtime": settings["runtime"],
             "threads": settings["threads"],
+            "device": clock.device,
             "size_bytes": shipped.check["size_bytes"],
             "params": rows[0]["params"],
             "macs": rows[0]["macs"],
@@ -102,7 +102,7 @@ def make_report(
             "pretrained": net.provenance.get("pretrained"),
             "reason": reason,
             "limits": settings["limits"],
-            "decode_ms": _decode_ms(dataset.splits[shipped.split], net),
+            "decode_ms": None if clock.device else _decode_ms(dataset.splits[shipped.split], net),
         },
         "export_check": {**shipped.check, result.metric: result.value},
         "candidates": rows,
@@ -115,7 +115,8 @@ def make_report(
             "classes": list(dataset.classes),
             "splits": class_counts(dataset),
         },
-        "machine": machine(),
+        "machine": clock.machine(),
+        **({"trained_on": machine()} if clock.device else {}),
         "command": command,
         "version": __version__,
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),

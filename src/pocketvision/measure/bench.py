@@ -1,182 +1,198 @@
-"""Networks against each other, and runtimes against each other, in one interleaved measurement on this machine."""
+"""Networks against each other, and runtimes against each other, in one interleaved measurement."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
-from pocketvision.measure.latency import time_interleaved
-from pocketvision.measure.machine import machine, sgemm_gflops
-from pocketvision.measure.pin import pinned
-from pocketvision.runtimes import SUFFIXES, Runnable, get_runtime, installed_runtimes
+from pocketvision.measure import watch
+from pocketvision.measure.device import Device, open_device
+from pocketvision.measure.entries import FILES, Entry, Model, file_entries, file_of, named, network_entries, own_runtime
+from pocketvision.measure.outcome import Measured, rows
+from pocketvision.measure.turns import take_turns
+from pocketvision.measure.worker import random_pixels
+from pocketvision.measure.workers import Workers, may_share
+from pocketvision.progress import Steps, say
+from pocketvision.runtimes import RUNTIMES, get_runtime
 from pocketvision.runtimes.cores import usable_cores
-from pocketvision.runtimes.predictor import Exported
 
-if TYPE_CHECKING:
-    from pocketvision.network import Network
+__all__ = ["Model", "bench", "bench_report", "named", "random_pixels"]
 
-Model = Union["Network", Exported, str, Path]
-FILES = (str, Path, Exported)  # the models that are exported files; the others are Networks
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One model in one runtime: how to open it, its costs, and what PyTorch answers (None: nobody to ask)."""
-
-    model: str
-    open: Callable[[], Runnable]
-    params: int | None = None
-    macs: int | None = None
-    expected: NDArray[np.float32] | None = None
+WARMUP = 0.05  # s
 
 
 def bench(
     models: Model | Iterable[Model] | Mapping[str, Model],
-    runtime: str = "onnxruntime",
-    threads: int = 1,
-    batch: int = 1,
+    runtime: str | Sequence[str] = "onnxruntime",
+    threads: int | Sequence[int] = 1,
+    batch: int | Sequence[int] = 1,
     rounds: int = 15,
     seconds: float = 0.005,
     narrow: float = 0.0,
     limit: float = 60.0,
     seed: int = 0,
+    device: Device | str | None = None,
+    python: str | Path | None = None,
+    keep: str | Path | None = None,
+    show: bool = False,
 ) -> list[dict[str, Any]]:
-    """Time Networks and exported files (paths, or loaded) in turn, `batch` images a call.
+    """Time Networks and exported files (paths, or loaded) in turn: models x runtimes x threads x batches.
 
-    `threads` 0 means all cores. `runtime` is a name in RUNTIMES or "all"; exported files run in their own. Networks are
-    exported to a temporary folder first, those that were never trained with sane BatchNorm statistics. A mapping names
-    the models. For `rounds`, `seconds`, `narrow`, `limit` and `seed` see `time_interleaved`.
+    `threads` 0 means all cores. `runtime` is a name in RUNTIMES, several, or "all" that are installed; exported files
+    run in their own. Networks are exported to a temporary folder first, or to `keep`, where a second measurement finds
+    them; those that were never trained with sane BatchNorm statistics. A mapping names the models. `device` is another
+    machine (`ssh://user@host`); `python` is an interpreter of this machine for the runtimes that this one lacks. Each
+    runtime and thread count is one process, unless one thread count of ONNX Runtime and PyTorch is all that is asked
+    for. For `rounds`, `seconds`, `narrow`, `limit` and `seed` see `time_interleaved`.
 
-    One dict for each model and runtime: `{model, runtime, threads, batch, precision, median_ms, p10_ms, p90_ms, low_ms,
-    high_ms, rounds, calls, ratio_to_fastest, fraction_of_peak, max_error, version, params, macs}`. `ratio_to_fastest`:
-    to the fastest of this list; `fraction_of_peak`: 2 * macs * batch / median over what sgemm reaches on these threads;
-    `max_error`: the largest difference of a probability from PyTorch's on random pixels, None for exported files.
-    InputError for no models, an unknown runtime, and a file that its runtime cannot open.
+    One dict for each of them: `{model, runtime, threads, batch, precision, median_ms, p10_ms, p90_ms, low_ms, high_ms,
+    rounds, calls, ratio_to_fastest, ratio_low, ratio_high, tied, fraction_of_peak, max_error, wrong, version, params,
+    macs, load_ms, memory_bytes, peak_bytes, cpus_used, device, error}`; see `pocketvision.measure.outcome.rows`.
+    InputError for no models, an unknown runtime, a file that its runtime cannot open, and when nothing can be timed.
     """
-    if threads < 0 or batch < 1:
-        raise InputError(f"cannot time {threads} threads and a batch of {batch}: give at least 0 (all cores) and 1")
-    if runtime != "all":
-        get_runtime(runtime)
-    threads = threads or usable_cores()
+    options = {"rounds": rounds, "seconds": seconds, "narrow": narrow, "limit": limit, "seed": seed}
+    return bench_report(models, runtime, threads, batch, device=device, python=python, keep=keep, show=show, **options)[
+        "results"
+    ]
+
+
+def bench_report(
+    models: Model | Iterable[Model] | Mapping[str, Model],
+    runtime: str | Sequence[str] = "onnxruntime",
+    threads: int | Sequence[int] = 1,
+    batch: int | Sequence[int] = 1,
+    rounds: int = 15,
+    seconds: float = 0.005,
+    narrow: float = 0.0,
+    limit: float = 60.0,
+    seed: int = 0,
+    device: Device | str | None = None,
+    python: str | Path | None = None,
+    keep: str | Path | None = None,
+    show: bool = False,
+) -> dict[str, Any]:
+    """What `bench` returns, and on what it was measured.
+
+    `{results, warnings, machine, load: {before, after}, sgemm_gflops, time}`. `warnings` are sentences that doubt the
+    measurement; `sgemm_gflops` is the machine's practical peak by thread count, or one number for one thread count.
+    """
+    thread_counts = [count or usable_cores() for count in _numbers(threads, 0, "threads", batch)]
+    batches = _numbers(batch, 1, "batch", batch)
+    every, asked = runtime == "all", [runtime] if isinstance(runtime, str) else list(runtime)
     everyone = named(models)
-    entries: list[_Entry] = []
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pocketvision-")))
+        remote = open_device(device) if device is not None else None
+        workers = stack.enter_context(Workers(remote, python))
+        runtimes = _installed(workers) if every else list(dict.fromkeys(asked))
+        folder = Path(keep) if keep else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pocketvision-")))
+        used = _used(everyone, runtimes, every)
+        for name in used:
+            workers.choose(name)
+        inline = may_share(used, thread_counts, workers)
+        before = workers.service().ask("conditions")
         # Whatever runs PyTorch comes before the pin: a thread pool that it starts would stay on the pinned cores.
-        for name, model in everyone.items():
-            if isinstance(model, FILES):
-                entries.append(_file_entry(name, model, runtime, threads))
-                continue
-            pixels = random_pixels(model.preprocessing, batch, seed)
-            entries += _network_entries(name, model, runtime, threads, pixels, folder / str(len(entries)))
+        entries: list[Entry] = []
+        with Steps("exporting", len(everyone), show) as steps:
+            for name, model in everyone.items():
+                if isinstance(model, FILES):
+                    entries += file_entries(name, file_of(model), runtimes, every, batches, seed)
+                else:
+                    entries += network_entries(name, model, runtimes, workers, folder, batches, seed, inline)
+                steps.done(len({entry.model for entry in entries}), name)
         if not all(isinstance(model, FILES) for model in everyone.values()):
             from pocketvision.runtimes.torch import thread_count
 
-            stack.enter_context(
-                thread_count(0)
-            )  # opening a network in PyTorch sets the number of threads: undone at the end
-        with pinned(threads):
-            opened = [entry.open() for entry in entries]
-            inputs = [random_pixels(runnable.preprocessing, batch, seed) for runnable in opened]
-            runs = [partial(runnable.run, pixels) for runnable, pixels in zip(opened, inputs, strict=True)]
-            answers = [run() for run in runs]
-            calls = {str(number): run for number, run in enumerate(runs)}
-            taken = time_interleaved(calls, threads, rounds, seconds, narrow=narrow, limit=limit, seed=seed)
-    peak = sgemm_gflops(threads)
-    fastest = min(latency.median_ms for latency in taken.values())
-    results = []
-    for entry, runnable, found, latency in zip(entries, opened, answers, taken.values(), strict=True):
-        info = getattr(runnable, "info", {})
-        macs = entry.macs or info.get("macs")
-        gflops = 2 * macs * batch / latency.median_ms / 1e6 if macs else None
-        results.append(
-            {
-                "model": entry.model,
-                "runtime": runnable.runtime,
-                "threads": threads,
-                "batch": batch,
-                "precision": "fp32",
-                **latency.to_json(),
-                "ratio_to_fastest": latency.median_ms / fastest,
-                "fraction_of_peak": gflops / peak if gflops and peak else None,
-                "max_error": None if entry.expected is None else float(np.abs(found - entry.expected).max()),
-                "version": runnable.version,
-                "params": entry.params or info.get("params"),
-                "macs": macs,
-            }
-        )
-    return results
+            # opening a network in PyTorch sets the number of threads: undone at the end
+            stack.enter_context(thread_count(0))
+        found = [Measured(entry, count, size) for entry in entries for count in thread_counts for size in batches]
+        _open(found, workers, seed, inline, seconds, show)
+        _time(found, {"rounds": rounds, "narrow": narrow, "limit": limit, "seed": seed}, show)
+        peaks = {count: workers.service().ask("peak", threads=count)["gflops"] for count in thread_counts}
+        after, machine = workers.service().ask("conditions"), workers.service().ask("machine")["machine"]
+        results = rows(found, peaks, workers.remote.name if workers.remote else None)
+    if all(row["error"] for row in results):
+        raise InputError(results[0]["error"])
+    cpus = [
+        (f"{row['model']} in {row['runtime']}", row["threads"], row["cpus_used"])
+        for row in results
+        if row["cpus_used"] is not None
+    ]
+    return {
+        "results": results,
+        "warnings": watch.warnings(before, after, cpus, machine["cores"]),
+        "machine": machine,
+        "load": {"before": before, "after": after},
+        "sgemm_gflops": peaks[thread_counts[0]] if len(peaks) == 1 else peaks,
+        "time": machine["time"],
+    }
 
 
-def bench_report(models: Model | Iterable[Model] | Mapping[str, Model], **options: Any) -> dict[str, Any]:
-    """`{results, machine, sgemm_gflops}`: what `bench` returns, beside the machine that it was measured on."""
-    results = bench(models, **options)
-    return {"results": results, "machine": machine(), "sgemm_gflops": sgemm_gflops(results[0]["threads"])}
+def _open(found: list[Measured], workers: Workers, seed: int, inline: bool, seconds: float, show: bool) -> None:
+    """Open and warm up everything; what cannot be opened keeps the reason. Alone, it is the user's to know at once."""
+    with Steps("opening", len(found), show) as steps:
+        for number, one in enumerate(found):
+            entry = one.entry
+            if one.error is None:
+                steps.done(number, f"{entry.model} in {entry.runtime}")
+                try:
+                    one.opened = workers.open(entry.runtime, entry.source, one.threads, one.batch, seed, inline)
+                    one.client = workers.runtime_client(entry.runtime, one.threads, inline)
+                    one.check()
+                    one.warm = one.client.ask("warm", id=one.opened["id"], seconds=WARMUP, turn=seconds)
+                except InputError as error:
+                    if len({other.entry.runtime for other in found}) == 1:
+                        raise
+                    one.error = str(error)
+            if one.error is not None and show:
+                say(f"{entry.model} in {entry.runtime}: {one.error}")
 
 
-def random_pixels(preprocessing: Preprocessing, batch: int = 1, seed: int = 0) -> NDArray[np.uint8]:
-    """`batch` x H x W x C uniform random pixels: ordinary inputs, which zeros are not."""
-    shape = (batch, *preprocessing.resolution, preprocessing.channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+def _time(found: list[Measured], options: dict[str, Any], show: bool) -> None:
+    turns = {number: one.turn for number, one in enumerate(found) if one.error is None and not one.wrong}
+    if not turns:
+        return
+    with Steps("timing", options["rounds"], show) as steps:
+        taken, failed = take_turns(turns, **options, done=lambda done: steps.done(min(done, options["rounds"])))
+    for number, rounds in taken.items():
+        found[number].taken = rounds
+    for number, reason in failed.items():
+        found[number].error = reason
 
 
-def named(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Model]:
-    """The models by name: a file by its path, a Network by its spec's name; repeated names are numbered."""
-    found: dict[str, Model] = {}
-    if isinstance(models, Mapping):
-        found = dict(models)
-    else:
-        for model in [models] if isinstance(models, str) or not isinstance(models, Iterable) else models:
-            name = str(_path(model)) if isinstance(model, FILES) else model.spec.name
-            number = sum(other == name or other.startswith(f"{name} (") for other in found)
-            found[f"{name} ({number + 1})" if number else name] = model
-    if not found:
-        raise InputError("there is nothing to time: give at least one model")
+def _installed(workers: Workers) -> list[str]:
+    """The runtimes that can be used where the networks will run."""
+    found = []
+    for name in RUNTIMES:
+        try:
+            workers.choose(name)
+        except InputError:
+            continue
+        found.append(name)
     return found
 
 
-def _file_entry(name: str, model: str | Path | Exported, runtime: str, threads: int) -> _Entry:
-    """An exported file in the runtime that it is made for."""
-    path = _path(model)
-    own = SUFFIXES.get(path.suffix)
-    if own is None:
-        raise InputError(f"{path} is not an exported file: its name should end in {', '.join(SUFFIXES)}")
-    if runtime not in ("all", own):
-        raise InputError(f"{path} runs in {own}, not in {runtime}: leave out the runtime, or give the network itself")
-    return _Entry(name, partial(get_runtime(own).load, path, threads))
+def _used(everyone: Mapping[str, Model], runtimes: list[str], every: bool) -> list[str]:
+    """The runtimes that will run: an exported file brings its own."""
+    for name in runtimes:
+        if name not in RUNTIMES:
+            get_runtime(name)
+    only_files = all(isinstance(model, FILES) for model in everyone.values())
+    used = [] if only_files and every else list(runtimes)
+    for model in everyone.values():
+        if isinstance(model, FILES) and every:
+            used.append(own_runtime(file_of(model)))
+    return list(dict.fromkeys(used))
 
 
-def _path(model: str | Path | Exported) -> Path:
-    if not isinstance(model, Exported):
-        return Path(model)
-    path = getattr(model.runnable, "path", None)
-    if path is None:
-        raise InputError(f"{model!r} was not loaded from a file: give the network itself or its file")
-    return Path(path)
-
-
-def _network_entries(
-    name: str, net: Network, runtime: str, threads: int, pixels: NDArray[np.uint8], stem: Path
-) -> Iterator[_Entry]:
-    """A Network in `runtime` or in all that are installed, exported to `stem` with the runtime's name behind it."""
-    from pocketvision.measure.count import count
-    from pocketvision.measure.settle import settled
-    from pocketvision.runtimes import torch as reference
-
-    net, costs = settled(net), count(net)
-    expected = reference.load(net).run(pixels)
-    for chosen in installed_runtimes() if runtime == "all" else [runtime]:
-        module, source = get_runtime(chosen), net
-        if hasattr(module, "convert"):
-            source = module.convert(net, stem.with_suffix(f".{chosen}"), costs.macs)
-        yield _Entry(name, partial(module.load, source, threads), costs.params, costs.macs, expected)
+def _numbers(value: int | Sequence[int], least: int, what: str, batch: int | Sequence[int]) -> list[int]:
+    numbers = [value] if isinstance(value, int) else list(dict.fromkeys(value))
+    if not numbers or min(numbers) < least:
+        shown = (
+            f"{', '.join(map(str, numbers))} threads" if what == "threads" else f"a batch of {min(numbers, default=0)}"
+        )
+        raise InputError(f"cannot time {shown}: give at least 0 threads (all cores) and a batch of 1")
+    return numbers

@@ -29,14 +29,20 @@ SAME_SHAPE = {aten.relu, aten.hardtanh, aten.hardswish, aten.hardsigmoid, aten.s
 
 @dataclass(frozen=True)
 class Amount:
-    """Costs of one image: parameters, multiply-adds, and bytes moved to and from memory (see `Costs.mac_bytes`)."""
+    """Costs of one image: parameters, multiply-adds, bytes moved to and from memory, and elements written (`Costs`)."""
 
     params: int = 0
     macs: int = 0
     mac_bytes: int = 0
+    activations: int = 0
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(self.params + other.params, self.macs + other.macs, self.mac_bytes + other.mac_bytes)
+        return Amount(
+            self.params + other.params,
+            self.macs + other.macs,
+            self.mac_bytes + other.mac_bytes,
+            self.activations + other.activations,
+        )
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,9 @@ class Costs:
     operation that makes it to the last that reads it, so the input of a residual block lives until it is added. The
     input image counts, as floats. Normalisation, activation and element-wise operations work in place where their input
     is not needed again. Weights and an engine's scratch memory are not in it.
+
+    `activations` is the number of elements that the operations write, of the same operations as in `mac_bytes`;
+    `training.count_training` has the memory that training needs for them.
     """
 
     params: int
@@ -69,6 +78,7 @@ class Costs:
     peak_activation_bytes: int
     rows: tuple[RowCosts, ...]
     kinds: dict[str, Amount]
+    activations: int = 0
 
 
 @dataclass
@@ -103,8 +113,9 @@ class _Recorder(TorchDispatchMode):
         if func._overloadpacket is aten.max_pool2d_with_indices:
             outputs = outputs[:1]  # where each maximum was is for training: no engine computes it
         if inputs and not func.is_view:
-            moved = sum(tensor.numel() for tensor in (*inputs, *outputs)) * FLOAT_BYTES
-            self._add(Amount(0, _macs(func, args, kwargs, out), moved))
+            written = sum(tensor.numel() for tensor in outputs)
+            moved = (sum(tensor.numel() for tensor in inputs) + written) * FLOAT_BYTES
+            self._add(Amount(0, _macs(func, args, kwargs, out), moved, written))
             writes = [(_storage(tensor), tensor.numel() * FLOAT_BYTES) for tensor in outputs]
             self.operations.append(_Operation(self.kind, [_storage(tensor) for tensor in inputs], writes))
         return out
@@ -203,7 +214,7 @@ def _costs(net: nn.Module, rows: list[Part], recorder: _Recorder, image: Tensor)
         params = sum(parameter.numel() for parameter in part.module.parameters())
         amount = recorder.of_part[number] + Amount(params)
         entered, *_, left = recorder.shapes[number]
-        counted.append(RowCosts(amount.params, amount.macs, amount.mac_bytes, part.row, part.kind, entered, left))
+        counted.append(RowCosts(**vars(amount), row=part.row, kind=part.kind, input=entered, output=left))
     kinds = {kind: recorder.of_kind[kind] for kind in KINDS}
     params = sum(parameter.numel() for parameter in net.parameters())
     for leaf in leaves(net):
@@ -213,7 +224,7 @@ def _costs(net: nn.Module, rows: list[Part], recorder: _Recorder, image: Tensor)
     total = sum(recorder.of_part.values(), Amount(params))
     weights = {_storage(tensor) for tensor in (*net.parameters(), *net.buffers())}
     peak = _peak(recorder.operations, weights, image)
-    return Costs(params, total.macs, total.mac_bytes, peak, tuple(counted), kinds)
+    return Costs(params, total.macs, total.mac_bytes, peak, tuple(counted), kinds, total.activations)
 
 
 def _peak(operations: list[_Operation], weights: set[int], image: Tensor) -> int:

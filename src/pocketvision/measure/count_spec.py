@@ -32,11 +32,11 @@ def count_spec(spec: Spec) -> Costs:
         replace(costs.rows[0], row=name, kind=type(line).__name__)
         for name, line, costs in zip(names, lines, counted, strict=True)
     )
-    total = sum((Amount(costs.params, costs.macs, costs.mac_bytes) for costs in counted), Amount())
+    total = sum((Amount(one.params, one.macs, one.mac_bytes, one.activations) for one in counted), Amount())
     # Between two rows nothing lives but the map that goes from one to the other, which both have counted.
     peak = max(costs.peak_activation_bytes for costs in counted)
     kinds = {kind: sum((costs.kinds[kind] for costs in counted), Amount()) for kind in KINDS}
-    return Costs(total.params, total.macs, total.mac_bytes, peak, rows, kinds)
+    return Costs(total.params, total.macs, total.mac_bytes, peak, rows, kinds, total.activations)
 
 
 @lru_cache(maxsize=1 << 14)

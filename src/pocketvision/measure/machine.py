@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pocketvision.measure.caches import caches, frequency
 from pocketvision.measure.pin import pinned
 from pocketvision.runtimes.cores import usable_cores
 
@@ -28,16 +29,18 @@ PACKAGES = (
 )
 
 # Vector instructions that decide how fast a kernel can be, as /proc/cpuinfo spells them (x86, then Arm).
-INSTRUCTIONS = "avx2 fma f16c avx_vnni avx512f avx512_vnni avx512_bf16 amx_tile asimd asimddp i8mm bf16 sve"
+INSTRUCTIONS = (
+    "avx2 fma f16c avx_vnni avx512f avx512_vnni avx512_bf16 amx_tile amx_int8 neon asimd asimddp i8mm bf16 sve"
+)
 
 # Who fixes the number of threads of numpy's BLAS: OpenBLAS, MKL, Accelerate, and OpenMP builds of any of them.
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 
 
 def machine() -> dict[str, Any]:
-    """CPU, usable cores, memory (bytes), system, versions of installed libraries, load average, clock governor, time.
+    """CPU, usable cores, caches and memory (bytes), system, installed versions, load, clock (MHz), governor, time.
 
-    Imports none of the libraries. What this system does not tell is None.
+    Imports none of the libraries. What this system does not tell is None, of caches and clock it is missing.
     """
     cpuinfo = _cpuinfo()
     flags = set((cpuinfo.get("flags") or cpuinfo.get("Features") or "").split())
@@ -46,11 +49,13 @@ def machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "instructions": [name for name in INSTRUCTIONS.split() if name in flags],
         "cores": usable_cores(),
+        "caches": caches(),
         "memory": _memory(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
         "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "frequency": frequency() or _megahertz(cpuinfo),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -94,6 +99,14 @@ def _cpuinfo() -> dict[str, str]:
     """The first processor's lines of /proc/cpuinfo; empty elsewhere."""
     lines = (_read("/proc/cpuinfo") or "").partition("\n\n")[0].splitlines()
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def _megahertz(cpuinfo: dict[str, str]) -> dict[str, float]:
+    """What /proc/cpuinfo says where no driver of the clock does, as in a virtual machine."""
+    try:
+        return {"now": float(cpuinfo["cpu MHz"])}
+    except (KeyError, ValueError):
+        return {}
 
 
 def _device_tree_model() -> str | None:

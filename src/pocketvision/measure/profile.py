@@ -2,72 +2,103 @@
 
 from __future__ import annotations
 
-import copy
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from itertools import chain
-from statistics import median
 from typing import Any
 
-import torch
-from torch import nn
-
-from pocketvision.measure.count import Costs, count
-from pocketvision.measure.latency import time_interleaved
-from pocketvision.measure.parts import KINDS, kind_of, leaves, parts
+from pocketvision.errors import InputError
+from pocketvision.measure.count import Amount, Costs, count
+from pocketvision.measure.machine import machine
 from pocketvision.measure.settle import settled
+from pocketvision.measure.spent import AFTER, BEFORE, TIME_KINDS, Spent, total
+from pocketvision.measure.training import TrainingMemory, count_training
 from pocketvision.network import Network
-from pocketvision.runtimes.torch import thread_count
+from pocketvision.runtimes.cores import usable_cores
+
+FAR = 0.1  # a gap beyond this deserves a note
+RUNTIMES = ("onnxruntime", "torch")  # those that can be looked into
 
 
-def profile(net: Network, rounds: int = 15) -> dict[str, Any]:
-    """Costs counted, and times measured in PyTorch (eager, channels_last, one thread, one image).
+def profile(net: Network, rounds: int = 15, runtime: str = "torch", threads: int = 1) -> dict[str, Any]:
+    """Costs counted, and times measured in `runtime` on `threads` threads (0: all cores), one image.
 
-    `{params, macs, mac_bytes, peak_activation_bytes, ms, ms_interval, runtime, threads, rows: [{row, kind, input,
-    output, params, macs, mac_bytes, ms}], kinds: {pointwise: {params, macs, mac_bytes, ms, share_params, share_macs,
-    share_ms}, depthwise: ...}}`.
-    Row and leaf times are medians, taken by hooks in runs of their own. "elementwise" is the time of a row that none of
-    its leaf modules accounts for: additions, gates, and Python between the operations.
+    `{model, params, macs, mac_bytes, activations, peak_activation_bytes, training_bytes, training_batch_bytes, ms,
+    ms_interval, sum_ms, between_ms, gap, outside: {input, output}, squeeze_excite: {ms, share_ms}, runtime, version,
+    threads, how, overhead_us, notes, machine, rows: [{row, kind, input, output, params, macs, mac_bytes, activations,
+    training_bytes, ms, share_ms, operations}], kinds: {pointwise: {params, macs, mac_bytes, activations, ms,
+    share_params, share_macs, share_ms}, depthwise: ...}}`.
+
+    `ms` is the whole call, by the one timing function and without a profile. `sum_ms` are the rows and what is
+    `outside` of them (pixels to floats; logits to probabilities), `between_ms` what remains of the whole (below 0: the
+    parts took longer than the whole), `gap` that remainder as a fraction of it; `notes` are sentences about what makes
+    them doubtful. The `share_ms` of a row and of squeeze-and-excite is of `sum_ms`, a kind's of the rows together. The
+    kinds "shuffle" and "layout" have times only. `training_bytes` is what each image of a batch adds to the memory that
+    training keeps, `training_batch_bytes` what the batch adds once. InputError for another runtime.
     """
-    costs = count(net)
-    with thread_count(1), torch.inference_mode():
-        plain = copy.deepcopy(settled(net)).eval().to(memory_format=torch.channels_last)
-        by_row, by_leaf = _shared_copy(plain), _shared_copy(plain)
-        row_clock = _Clock(part.module for part in parts(by_row))
-        leaf_clock = _Clock(leaves(by_leaf))
-        image = torch.randn(1, *costs.rows[0].input, generator=torch.Generator().manual_seed(0))
-        image = image.to(next(plain.parameters()).device, memory_format=torch.channels_last)
-        calls: dict[str, Callable[[], object]] = {
-            "network": lambda: plain(image),
-            "rows": lambda: row_clock.run(by_row, image),
-            "leaves": lambda: leaf_clock.run(by_leaf, image),
-        }
-        whole = time_interleaved(calls, threads=1, rounds=rounds)["network"]
-    row_ms, kind_ms = [], dict.fromkeys(KINDS, 0.0)
-    for row, part in zip(parts(by_row), parts(by_leaf), strict=True):
-        row_ms.append(row_clock.ms(row.module))
-        remains = row_ms[-1]
-        for leaf in leaves(part.module):
-            kind_ms[kind_of(leaf)] += leaf_clock.ms(leaf)
-            remains -= leaf_clock.ms(leaf)
-        kind_ms["elementwise"] += max(0.0, remains)
+    if runtime not in RUNTIMES:
+        raise InputError(f"cannot look into runtime {runtime!r}: profile takes {' or '.join(RUNTIMES)}")
+    if threads < 0:
+        raise InputError(f"cannot profile {threads} threads: give at least 0 (all cores)")
+    threads = threads or usable_cores()
+    costs, memory = count(net), count_training(net)
+    if runtime == "torch":
+        from pocketvision.measure.profile_torch import spend
+    else:
+        from pocketvision.measure.profile_onnxruntime import spend
+    here = machine()  # its load before we add to it
+    spent = spend(settled(net), threads, rounds)
+    whole_ms = spent.whole.median_ms
+    by_kind = spent.by_kind()
+    in_rows = sum(by_kind.values())
+    excited = total(operation for operation in spent.operations if operation.squeeze)
     return {
+        "model": net.spec.name,
         "params": costs.params,
         "macs": costs.macs,
         "mac_bytes": costs.mac_bytes,
+        "activations": costs.activations,
         "peak_activation_bytes": costs.peak_activation_bytes,
-        "ms": whole.median_ms,
-        "ms_interval": [whole.low_ms, whole.high_ms],
-        "runtime": "torch",
-        "threads": 1,
-        "rows": [_row(costs, number, ms) for number, ms in enumerate(row_ms)],
-        "kinds": {kind: _kind(costs, kind, kind_ms) for kind in KINDS},
+        "training_bytes": memory.image_bytes,
+        "training_batch_bytes": memory.batch_bytes,
+        "ms": whole_ms,
+        "ms_interval": [spent.whole.low_ms, spent.whole.high_ms],
+        "sum_ms": spent.sum_ms,
+        "between_ms": spent.between_ms,
+        "gap": spent.between_ms / whole_ms,
+        "outside": {where: total(spent.of_row(where)) for where in (BEFORE, AFTER)},
+        "squeeze_excite": {"ms": excited, "share_ms": excited / spent.sum_ms},
+        "runtime": runtime,
+        "version": spent.version,
+        "threads": threads,
+        "how": spent.how,
+        "overhead_us": spent.overhead_ms * 1e3,
+        "notes": notes(spent, here),
+        "machine": here,
+        "rows": [_row(costs, memory, spent, number) for number in range(len(costs.rows))],
+        "kinds": {kind: _kind(costs, kind, ms, in_rows) for kind, ms in by_kind.items()},
     }
 
 
-def _row(costs: Costs, number: int, ms: float) -> dict[str, Any]:
+def notes(spent: Spent, here: dict[str, Any]) -> list[str]:
+    """Why whole and parts may not be believed; nothing for a calm measurement whose parts add up."""
+    said = []
+    gap = spent.between_ms / spent.whole.median_ms
+    if abs(gap) > FAR:
+        said.append(
+            f"the rows with input and output take {spent.sum_ms:.3g} ms, the whole network {spent.whole.median_ms:.3g} "
+            f"ms: {abs(gap):.0%} apart".replace("%", " %")
+        )
+    load = (here["load"] or [0.0])[0]
+    if load > here["cores"] / 2:
+        said.append(
+            f"the machine was busy (load {load:.1f} on {here['cores']} cores): what is interrupted counts in the "
+            "whole, and hardly in the medians of single operations; measure again when it is idle"
+        )
+    return said
+
+
+def _row(costs: Costs, memory: TrainingMemory, spent: Spent, number: int) -> dict[str, Any]:
     row = costs.rows[number]
+    operations = spent.of_row(row.row)
+    ms = total(operations)
     return {
         "row": row.row,
         "kind": row.kind,
@@ -76,50 +107,24 @@ def _row(costs: Costs, number: int, ms: float) -> dict[str, Any]:
         "params": row.params,
         "macs": row.macs,
         "mac_bytes": row.mac_bytes,
+        "activations": row.activations,
+        "training_bytes": memory.row_bytes[number],
         "ms": ms,
+        "share_ms": ms / spent.sum_ms,
+        "operations": [operation.to_json() for operation in operations],
     }
 
 
-def _kind(costs: Costs, kind: str, kind_ms: dict[str, float]) -> dict[str, Any]:
-    amount = costs.kinds[kind]
+def _kind(costs: Costs, kind: str, ms: float, in_rows: float) -> dict[str, Any]:
+    assert kind in TIME_KINDS
+    amount = costs.kinds.get(kind, Amount())
     return {
         "params": amount.params,
         "macs": amount.macs,
         "mac_bytes": amount.mac_bytes,
-        "ms": kind_ms[kind],
+        "activations": amount.activations,
+        "ms": ms,
         "share_params": amount.params / max(1, costs.params),
         "share_macs": amount.macs / max(1, costs.macs),
-        "share_ms": kind_ms[kind] / sum(kind_ms.values()),
+        "share_ms": ms / max(1e-12, in_rows),
     }
-
-
-def _shared_copy(net: nn.Module) -> nn.Module:
-    """The same modules anew, for hooks of their own, on the very same weights."""
-    return copy.deepcopy(net, {id(tensor): tensor for tensor in chain(net.parameters(), net.buffers())})
-
-
-class _Clock:
-    """Times every call of some modules by a hook before and one after."""
-
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self.runs = 0
-        self.times: dict[nn.Module, list[float]] = defaultdict(list)
-        self._started: dict[nn.Module, float] = {}
-        for module in modules:
-            module.register_forward_pre_hook(self._start)
-            module.register_forward_hook(self._stop)
-
-    def _start(self, module: nn.Module, inputs: Any) -> None:
-        self._started[module] = time.perf_counter()
-
-    def _stop(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self.times[module].append(time.perf_counter() - self._started[module])
-
-    def run(self, net: nn.Module, image: torch.Tensor) -> None:
-        self.runs += 1
-        net(image)
-
-    def ms(self, module: nn.Module) -> float:
-        """Time of one run of the network in this module, ms: the median call times the calls in a run."""
-        taken = self.times[module]
-        return median(taken) * len(taken) / self.runs * 1e3 if taken else 0.0

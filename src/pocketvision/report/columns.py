@@ -53,13 +53,16 @@ TABLE = {
 }
 
 PROFILE_ROWS: Columns = (
-    ("row",    "row",           _bare),
-    ("kind",   "kind",          _bare),
-    ("input",  "input",         _shape),
-    ("output", "output",        _shape),
-    ("params", "params",        text.count),
-    ("macs",   "multiply-adds", text.count),
-    ("ms",     "ms in torch",   ".3f"),
+    ("row",        "row",           _bare),
+    ("kind",       "kind",          _bare),
+    ("input",      "input",         _shape),
+    ("output",     "output",        _shape),
+    ("params",     "params",        text.count),
+    ("macs",       "multiply-adds", text.count),
+    ("ms",         "ms",            ".3f"),
+    ("share_ms",   "share",         text.percent),
+    ("of_machine", "of machine",    text.percent),
+    ("bound",      "bound by",      _bare),
 )
 
 PROFILE_KINDS: Columns = (
@@ -68,7 +71,7 @@ PROFILE_KINDS: Columns = (
     ("share_macs",   "share",         text.percent),
     ("params",       "params",        text.count),
     ("share_params", "share",         text.percent),
-    ("ms",           "ms in torch",   ".3f"),
+    ("ms",           "ms",            ".3f"),
     ("share_ms",     "share",         text.percent),
 )
 
@@ -132,9 +135,44 @@ BENCH: Columns = (
     ("p10_ms",           "p10",       ".3f"),
     ("p90_ms",           "p90",       ".3f"),
     ("ratio_to_fastest", "ratio",     ".2f"),
+    ("same",             "=",         _bare),  # its interval overlaps the fastest's
     ("fraction_of_peak", "of peak",   text.percent),
+    ("memory_bytes",     "memory",    text.size),
+    ("load_ms",          "load ms",   ".0f"),
+)
+
+CHANGES: Columns = (
+    ("model",   "model",   _bare),
+    ("runtime", "runtime", _bare),
+    ("threads", "threads", _bare),
+    ("batch",   "batch",   _bare),
+    ("old_ms",  "old ms",  ".3f"),
+    ("new_ms",  "new ms",  ".3f"),
+    ("change",  "new/old", ".2f"),
+    ("low",     "from",    ".2f"),
+    ("high",    "to",      ".2f"),
+    ("verdict", "verdict", _bare),
+)
+
+MACHINE_FACTS: Columns = (
+    ("what", "",             _bare),
+    ("is",   "this machine", _bare),
 )
 # fmt: on
+
+
+def machine_peaks(threads: Sequence[str]) -> Columns:
+    """The columns of the machine's peaks: one for each number of threads, with its unit in the cell."""
+    middle = [(count, f"{count} thread{'s' if count != '1' else ''}", _bare) for count in threads]
+    return (("what", "peak", _bare), *middle, ("source", "measured with", _bare))
+
+
+def bench(rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """The columns of `bench`: without those that say nothing here, and with the reason where a row has no time."""
+    said = [column for column in BENCH if any(row.get(column[0]) is not None for row in rows)]
+    if any(row.get("error") for row in rows):
+        said.append(("error", "why not", _bare))
+    return said
 
 
 def paper_table(rows: Sequence[Mapping[str, Any]]) -> Columns:

@@ -55,10 +55,11 @@ def budget(verdict: Mapping[str, Any]) -> Statement:
 
 
 def where_measured(verdict: Mapping[str, Any]) -> str:
-    """`one image in ONNX Runtime, 1 thread`."""
+    """`one image in ONNX Runtime, 1 thread`, and where it was another device, ` on ssh://pi`."""
     threads = number(verdict.get("threads"))
     said = "" if not threads else f", {whole(threads)} thread" + ("s" if threads != 1 else "")
-    return f"one image in {runtime_name(verdict.get('runtime'))}{said}"
+    place = f" on {verdict['device']}" if verdict.get("device") else ""
+    return f"one image in {runtime_name(verdict.get('runtime'))}{said}{place}"
 
 
 def split_images(verdict: Mapping[str, Any]) -> str:

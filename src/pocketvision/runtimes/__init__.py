@@ -3,14 +3,16 @@
     convert(net, path, macs=None) -> Path    write a Network as one file of this runtime
     load(source, threads=0) -> Runnable      a file of this runtime (torch: a Network), ready to run; 0: all cores
 
-A new runtime is one file here, one line in RUNTIMES, one in SUFFIXES for its files, and one in INSTALL unless it comes
-with the package.
+A new runtime is one file here, one line in RUNTIMES, one in SUFFIXES for its files, one in LIBRARIES where importing it
+takes long, and one in INSTALL unless it comes with the package or its library is installed under its own name.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
+import sys
 from types import ModuleType
 from typing import Protocol
 
@@ -24,16 +26,47 @@ from pocketvision.errors import InputError
 RUNTIMES: dict[str, str] = {
     "onnxruntime": "pocketvision.runtimes.onnxruntime",
     "torch": "pocketvision.runtimes.torch",
+    "torch_folded": "pocketvision.runtimes.torch_folded",
+    "torch_compiled": "pocketvision.runtimes.torch_compiled",
+    "openvino": "pocketvision.runtimes.openvino",
+    "litert": "pocketvision.runtimes.litert",
+    "executorch": "pocketvision.runtimes.executorch",
+    "ncnn": "pocketvision.runtimes.ncnn",
+    "mnn": "pocketvision.runtimes.mnn",
 }
 
 # The runtime that opens a file, by the ending of its name.
 SUFFIXES: dict[str, str] = {
     ".onnx": "onnxruntime",
+    ".tflite": "litert",
+    ".pte": "executorch",
+    ".ncnn": "ncnn",
+    ".mnn": "mnn",
 }
+
+# The library behind each runtime: looked for, not imported, to say what is installed. Unlisted ones are imported.
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "onnxruntime": ("onnxruntime",),
+    "torch": ("torch",),
+    "torch_folded": ("torch",),
+    "torch_compiled": ("torch",),
+    "openvino": ("openvino",),
+    "litert": ("ai_edge_litert",),
+    "executorch": ("executorch", "torch"),
+    "ncnn": ("ncnn",),
+    "mnn": ("MNN",),
+}
+
+# These read our ONNX file: openvino as it is, mnn through its own converter (`convert_onnx(onnx_file, path)`).
+FROM_ONNX = ("openvino", "mnn")
 
 # What to install for a runtime that does not come with the package itself.
 INSTALL: dict[str, str] = {
     "torch": "'pocketvision[train]'",
+    "torch_folded": "'pocketvision[train]'",
+    "torch_compiled": "'pocketvision[train]'",
+    "litert": "ai-edge-litert",
+    "mnn": "MNN",
 }
 
 
@@ -81,13 +114,23 @@ def get_runtime(name: str) -> ModuleType:
 
 
 def installed_runtimes() -> list[str]:
-    """The names in RUNTIMES that can be used here, in that order. Imports them to find out."""
-    return [name for name in RUNTIMES if _is_installed(name)]
+    """The names in RUNTIMES whose libraries are here, in that order."""
+    return [name for name in RUNTIMES if is_installed(name)]
 
 
-def _is_installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Can this runtime be used here? InputError never: an unknown name cannot."""
+    if name in LIBRARIES:
+        return all(_is_there(library) for library in LIBRARIES[name])
     try:
         get_runtime(name)
     except InputError:
         return False
     return True
+
+
+def _is_there(library: str) -> bool:
+    try:
+        return importlib.util.find_spec(library) is not None
+    except (ValueError, ModuleNotFoundError):  # a module without a specification
+        return library in sys.modules

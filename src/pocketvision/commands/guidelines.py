@@ -1,0 +1,51 @@
+"""The command `guidelines`: do ShuffleNetV2's rules hold on this device?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from pocketvision.commands.options import Json, Threads
+from pocketvision.commands.showing import console, print_json, show
+from pocketvision.errors import InputError
+
+
+def guidelines(
+    runtime: Annotated[str, Option(help="Engine: onnxruntime or torch.")] = "onnxruntime",
+    threads: Threads = 1,
+    only: Annotated[
+        list[str] | None,
+        Option(metavar="EXPERIMENT", help="G1, G2, G3, G4, depthwise, V3-Large or channels (may be repeated)."),
+    ] = None,
+    out: Annotated[Path | None, Option(metavar="FILE", help="Save the result as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """Which design rules for fast networks hold on this device, and what follows; four minutes."""
+    import json as json_module
+
+    from pocketvision.files import writable_folder, write_atomic
+    from pocketvision.guidelines import guidelines as run
+    from pocketvision.report import guidelines as shown
+
+    if threads < 1:
+        raise InputError(f"--threads {threads}: give 1 or more")
+    if out is not None:
+        if out.is_dir():
+            raise InputError(f"--out {out} is a folder: give the name of a file")
+        writable_folder(out.parent)
+    report = run(runtime, threads, only or ())
+    if out is not None:
+        write_atomic(out, json_module.dumps(report, indent=1) + "\n")
+    if json:
+        print_json(report)
+        return
+    for table in report["experiments"]:
+        columns, rows = shown.experiment(table)
+        print(f"{table['name']}: {table['title']}")
+        show(rows, columns)
+        print()
+    show(shown.guidelines(report), shown.GUIDELINES)
+    for line in shown.lines(report):
+        console().print(line, markup=False)

@@ -1,0 +1,143 @@
+"""The clock that a budget is kept by: exported files timed against each other, on this machine or on another device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pocketvision.errors import InputError
+from pocketvision.measure.latency import Latency, summarise, time_interleaved
+from pocketvision.measure.machine import machine
+from pocketvision.measure.pin import pinned
+from pocketvision.measure.remote import is_remote, open_device, read_address
+from pocketvision.measure.remote_device import RemoteDevice
+from pocketvision.measure.turns import take_turns
+from pocketvision.measure.workers import Client
+from pocketvision.runtimes import get_runtime
+
+WARMUP = 0.05  # s, as `time_interleaved` has it
+
+
+@dataclass(frozen=True)
+class Look:
+    """How long to measure: at least `rounds`, then until the interval is `narrow` or `limit` seconds have passed."""
+
+    rounds: int
+    narrow: float
+    limit: float
+
+
+class Clock(Protocol):
+    """Where networks are timed."""
+
+    device: str | None  # the other device's name; None: this machine
+
+    def time(self, paths: Sequence[Path], runtime: str, threads: int, look: Look) -> list[Latency]:
+        """Latencies of exported files, in their order, from one interleaved measurement at batch 1."""
+        ...
+
+    def machine(self) -> dict[str, Any]:
+        """What `measure.machine.machine` says where networks are timed."""
+        ...
+
+    def close(self) -> None:
+        """Keep no connection. It may be used again."""
+        ...
+
+
+class Here:
+    """This machine, in this process."""
+
+    device: str | None = None
+
+    def time(self, paths: Sequence[Path], runtime: str, threads: int, look: Look) -> list[Latency]:
+        calls = {str(number): open_call(runtime, path, threads) for number, path in enumerate(paths)}
+        return list(time_interleaved(calls, threads=threads, **asdict(look)).values())
+
+    def machine(self) -> dict[str, Any]:
+        return machine()
+
+    def close(self) -> None:
+        """There is no connection."""
+
+
+class There:
+    """Another device. It is connected to when first asked for something, and again after `close`."""
+
+    def __init__(self, text: str) -> None:
+        """`text` as of `measure.remote.open_device`; InputError when it names no device."""
+        self.device: str | None = read_address(text).name
+        self._text = text
+        self._connected: RemoteDevice | None = None
+
+    def time(self, paths: Sequence[Path], runtime: str, threads: int, look: Look) -> list[Latency]:
+        with self._worker() as (device, worker):
+            there = [device.put(path) for path in paths]
+            try:
+                opened = [worker.ask("open", runtime=runtime, path=path, threads=threads)["id"] for path in there]
+            except InputError as error:
+                raise error if device.name in str(error) else InputError(f"on {device.name}: {error}") from None
+            device.clear()
+            for number in opened:
+                worker.ask("warm", id=number, seconds=WARMUP)
+            turns = {number: partial(_turn, worker, number) for number in opened}
+            taken, failed = take_turns(turns, **asdict(look))
+        if failed:
+            raise InputError(next(iter(failed.values())))
+        return [summarise(taken[number]) for number in opened]
+
+    def machine(self) -> dict[str, Any]:
+        with self._worker() as (_, worker):
+            found: dict[str, Any] = worker.ask("machine")["machine"]
+        return found
+
+    def close(self) -> None:
+        if self._connected:
+            self._connected.close()
+        self._connected = None
+
+    @contextmanager
+    def _worker(self) -> Iterator[tuple[RemoteDevice, Client]]:
+        """A fresh process there, so that what was timed before leaves no trace in it."""
+        self._connected = self._connected or open_device(self._text)
+        try:
+            worker = Client(self._connected)
+            yield self._connected, worker
+            worker.ask("close")
+        except BaseException:
+            self.close()
+            raise
+
+
+def _turn(worker: Client, number: int) -> list[float]:
+    seconds: list[float] = worker.ask("turn", id=number)["seconds"]
+    return seconds
+
+
+def open_call(runtime: str, path: Path, threads: int) -> Callable[[], object]:
+    """One call of the shipped contract at batch 1 on an ordinary image: uint8 noise, for zeros would lie."""
+    with pinned(threads):  # the session's own threads stay where they are started
+        runnable = get_runtime(runtime).load(path, threads)
+    p = runnable.preprocessing
+    image = np.random.default_rng(0).integers(0, 256, (1, *p.resolution, p.channels), dtype=np.uint8)
+    return lambda: runnable.run(image)
+
+
+def where(clock: Clock) -> str:
+    """`this machine`, or the device's name."""
+    return clock.device or "this machine"
+
+
+def clock_for(device: str) -> tuple[str, Clock]:
+    """What `--device` of `fit` means: where to train, and where networks are timed.
+
+    Another device is only measured on; then training is wherever this machine does it best. InputError for what names
+    no device is left to whoever opens it.
+    """
+    return ("auto", There(device)) if is_remote(device) else (device, Here())

@@ -1,0 +1,114 @@
+"""All experiments on this device, within a few minutes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pocketvision.errors import InputError
+from pocketvision.guidelines import family, paper
+from pocketvision.guidelines.advice import advice
+from pocketvision.guidelines.experiment import Experiment
+from pocketvision.guidelines.published import SOURCE
+from pocketvision.guidelines.table import claims, rows, undecided
+from pocketvision.guidelines.timing import Times, measure, prepare
+from pocketvision.guidelines.verdict import RULE
+from pocketvision.measure.machine import machine
+from pocketvision.progress import Steps, say
+from pocketvision.runtimes import get_runtime
+from pocketvision.runtimes.cores import usable_cores
+
+EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
+    "G1": paper.channel_ratios,
+    "G2": paper.groups,
+    "G3": paper.fragments,
+    "G4": paper.elementwise,
+    "depthwise": family.depthwise,
+    "V3-Large": family.v3_large,
+    "channels": family.vector_width,
+}
+
+BATCHES = 3  # that every experiment gets
+MOST_BATCHES = 15  # that an undecided one gets
+LIMIT = 240.0  # seconds
+CLOSE = 0.05  # of the range of the probabilities: 40 layers without activations make much of a rounding
+
+
+def guidelines(
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    only: Sequence[str] = (),
+    limit: float = LIMIT,
+) -> dict[str, Any]:
+    """Time the experiments (those in `only`, by default all) in `runtime` on `threads` threads (0: all cores).
+
+    `{runtime, version, threads, guidelines: [{name, experiment, says, verdict, ratio, interval, rounds, paper}],
+    advice: [{name, sentence}], experiments: [{name, title, columns, per_mac, rounds, max_error, rows}], rule, source,
+    machine, seconds}`; for rows and guidelines see `table.py`, for the verdicts `verdict.py`. Each experiment gets 21
+    rounds, and more as long as something in it is undecided. But for each experiment's first, no batch of rounds
+    begins that would not end within `limit` seconds.
+    InputError for an unknown runtime or experiment, and for a negative number of threads.
+    """
+    if threads < 0:
+        raise InputError(f"{threads} threads: give at least 1, or 0 for all cores")
+    for name in only:
+        if name not in EXPERIMENTS:
+            raise InputError(f"unknown experiment {name!r}: choose among {', '.join(EXPERIMENTS)}")
+    get_runtime(runtime)
+    from pocketvision.runtimes.torch import thread_count
+
+    started, before, threads = time.monotonic(), machine(), threads or usable_cores()
+    chosen = [make() for name, make in EXPERIMENTS.items() if not only or name in only]
+    with thread_count(threads), tempfile.TemporaryDirectory(prefix="pocketvision-") as folder:
+        times = _measured(chosen, runtime, threads, Path(folder), started + limit)
+    for experiment, found in zip(chosen, times, strict=True):
+        if found.max_error > CLOSE:
+            say(f"{experiment.name}: {runtime} differs from PyTorch by {found.max_error:.0%}: do not trust its times")
+    judged = [claim for pair in zip(chosen, times, strict=True) for claim in claims(*pair)]
+    tables = [
+        {
+            "name": experiment.name,
+            "title": experiment.title,
+            "columns": list(experiment.columns),
+            "per_mac": experiment.per_mac,
+            "rounds": len(next(iter(found.ms.values()))),
+            "max_error": found.max_error,
+            "rows": rows(experiment, found),
+        }
+        for experiment, found in zip(chosen, times, strict=True)
+    ]
+    return {
+        "runtime": runtime,
+        "version": times[0].version,
+        "threads": threads,
+        "guidelines": judged,
+        "advice": advice(judged, tables, runtime, threads),
+        "experiments": tables,
+        "rule": RULE,
+        "source": SOURCE,
+        "machine": before,
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _measured(experiments: list[Experiment], runtime: str, threads: int, folder: Path, deadline: float) -> list[Times]:
+    """Batches of rounds in turn through the experiments, so that a busy minute of the machine spoils none of them."""
+    with Steps("guidelines", len(experiments) * (1 + BATCHES)) as steps:
+        done, times = 0, list[Times]()
+        for experiment in experiments:
+            times.append(prepare(experiment, runtime, folder))
+            done += 1
+            steps.done(done, f"{experiment.name} exported")
+        for batch in range(MOST_BATCHES):
+            for experiment, found in zip(experiments, times, strict=True):
+                if batch >= BATCHES and not undecided(experiment, found):
+                    continue
+                if batch and time.monotonic() + found.seconds > deadline:
+                    continue
+                measure(found, runtime, threads)
+                done += 1
+                steps.done(done, f"{experiment.name} timed", max(done, steps.total))
+    return times

@@ -1,0 +1,110 @@
+"""Two saved comparisons of the same networks: what changed beyond noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pocketvision.errors import InputError
+
+WHAT = ("model", "runtime", "threads", "batch", "precision", "device")  # what makes two rows the same measurement
+MACHINE = ("cpu", "architecture", "cores", "memory", "system", "python", "governor", "instructions")
+LEAST_COMMON = 3  # rows from which the machine's own pace can be told from a change of one row
+PACE = 1.05  # the common pace that is worth a word
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """A file that `bench --out` wrote. InputError for anything else."""
+    path = Path(path)
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not a file of `bench --out`: it is no JSON; give two of those") from error
+    rows = document.get("results") if isinstance(document, dict) else None
+    needed = {"model", "runtime", "threads", "batch", "median_ms", "low_ms", "high_ms"}
+    if (
+        not isinstance(rows, list)
+        or not rows
+        or not isinstance(document.get("machine"), dict)
+        or not all(isinstance(row, dict) and needed <= set(row) for row in rows)
+    ):
+        raise InputError(f"{path} is not a file of `bench --out`: it holds no results and machine; give two of those")
+    return document
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """`{rows, pace, only_old, only_new, machine, notes}`.
+
+    A row is `{model, runtime, threads, batch, old_ms, new_ms, change, low, high, verdict}`: `change` is new over old
+    and `low`..`high` the range that both intervals allow. Its verdict is "slower" or "faster" when the two intervals do
+    not overlap and the row has also changed against `pace`, the median change of all rows: when everything is slower
+    alike it is the machine that changed. Else it is "same"; "unmeasured" where one side has no time.
+    `machine` names differences between the machines and versions as `{what: [old, new]}`.
+    """
+    before, after = _by_name(old), _by_name(new)
+    rows = [_row(before[key], after[key]) for key in before if key in after]
+    changes = [row["change"] for row in rows if row["change"] is not None]
+    pace = median(changes) if len(changes) >= LEAST_COMMON else 1.0
+    for row in rows:
+        row["verdict"] = _verdict(row, pace)
+    notes = []
+    if changes and len(changes) < LEAST_COMMON:
+        notes.append(
+            f"with fewer than {LEAST_COMMON} common rows a change of a network cannot be told from one of the machine's "
+            "own pace: time others beside it"
+        )
+    elif max(pace, 1 / pace) > PACE:
+        way = "slower" if pace > 1 else "faster"
+        notes.append(
+            f"everything is {max(pace, 1 / pace):.2f} times {way} alike: the machine changed, not the networks; verdicts "
+            "are relative to that"
+        )
+    machine = _differences(old["machine"], new["machine"])
+    if machine:
+        notes.append(f"the two were not measured on the same machine and versions: {', '.join(machine)} differ")
+    return {
+        "rows": rows,
+        "pace": pace,
+        "only_old": [_name(before[key]) for key in before if key not in after],
+        "only_new": [_name(after[key]) for key in after if key not in before],
+        "machine": machine,
+        "notes": notes,
+    }
+
+
+def _by_name(document: Mapping[str, Any]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    return {tuple(row.get(key) for key in WHAT): row for row in document["results"]}
+
+
+def _name(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row.get(key) for key in WHAT if row.get(key) is not None}
+
+
+def _row(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    change = low = high = None
+    if old["median_ms"] and new["median_ms"]:
+        change = new["median_ms"] / old["median_ms"]
+        low, high = new["low_ms"] / old["high_ms"], new["high_ms"] / old["low_ms"]
+    times = {"old_ms": old["median_ms"], "new_ms": new["median_ms"]}
+    return {**_name(old), **times, "change": change, "low": low, "high": high}
+
+
+def _verdict(row: Mapping[str, Any], pace: float) -> str:
+    if row["change"] is None:
+        return "unmeasured"
+    if row["low"] > max(1.0, pace):
+        return "slower"
+    return "faster" if row["high"] < min(1.0, pace) else "same"
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
+    found = {key: [old.get(key), new.get(key)] for key in MACHINE if old.get(key) != new.get(key)}
+    one, other = old.get("versions") or {}, new.get("versions") or {}
+    names = sorted({*one, *other})
+    found |= {name: [one.get(name), other.get(name)] for name in names if one.get(name) != other.get(name)}
+    return found

@@ -1,0 +1,139 @@
+"""From turns to rows: is the answer right, which is fastest, and which cannot be told apart from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketvision.measure.entries import Entry
+from pocketvision.measure.latency import Latency, median_interval, summarise
+
+TOLERANCE = 0.01  # of the range of the right answers
+ROUNDING = 1e-6  # of a probability in float32: no less is asked where all answers are alike
+
+
+class Asked(Protocol):
+    """A worker that can be asked."""
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]: ...
+
+
+@dataclass
+class Measured:
+    """One entry at one thread count and batch, and what has become of it."""
+
+    entry: Entry
+    threads: int
+    batch: int
+    client: Asked | None = None
+    opened: dict[str, Any] = field(default_factory=dict)
+    warm: dict[str, Any] = field(default_factory=dict)
+    taken: list[list[float]] = field(default_factory=list)
+    max_error: float | None = None
+    wrong: bool = False
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        self.error = self.entry.error
+
+    def check(self) -> None:
+        """Compare the worker's answer with PyTorch's."""
+        expected = self.entry.expected.get(self.batch)
+        if expected is not None:
+            self.max_error, self.wrong = judge(np.array(self.opened["answer"]), expected)
+        if self.wrong:
+            self.error = f"its answer is wrong: off by {self.max_error:.1e} where PyTorch's span {np.ptp(expected):.1e}"
+
+    def turn(self) -> list[float]:
+        """Seconds of the calls of one turn."""
+        assert self.client is not None
+        seconds: list[float] = self.client.ask("turn", id=self.opened["id"])["seconds"]
+        return seconds
+
+
+def judge(found: NDArray[Any], expected: NDArray[Any]) -> tuple[float, bool]:
+    """(largest difference of a probability, whether the answer is wrong).
+
+    Wrong is more than 1 % of the range of the right answers: an untrained network's probabilities all lie within some
+    1e-5, and an absolute limit would let any nonsense pass.
+    """
+    if found.shape != expected.shape:
+        return float("inf"), True
+    error = float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max())
+    return error, error > max(TOLERANCE * float(np.ptp(expected)), ROUNDING)
+
+
+def rows(found: list[Measured], peaks: Mapping[int, float | None], device: str | None) -> list[dict[str, Any]]:
+    """One dict for each, in their order.
+
+    `ratio_to_fastest`: to the fastest with the same threads and batch; `ratio_low`..`ratio_high` its 95 % interval over
+    rounds, each to the fastest in the same round. `tied`: its interval overlaps the fastest's, the two are not
+    different. `fraction_of_peak`: 2 * macs * batch / median over what sgemm reaches on these threads. `max_error`: the
+    largest difference of a probability from PyTorch's on random pixels, None for exported files in their own runtime;
+    `wrong` answers are not timed. `load_ms`: from the file to the first answer. `memory_bytes`, `peak_bytes`: by how
+    much the process had grown then, and at most on the way (Linux; the first network in a process pays for the
+    engine's own pools). `cpus_used`: CPU time over wall time while running warm. `error`: why there are no times.
+    """
+    latencies = {number: summarise(one.taken) for number, one in enumerate(found) if one.taken}
+    fastest: dict[tuple[int, int], int] = {}
+    for number, latency in latencies.items():
+        group = found[number].threads, found[number].batch
+        if group not in fastest or latency.median_ms < latencies[fastest[group]].median_ms:
+            fastest[group] = number
+    return [
+        _row(one, latencies.get(number), found, latencies, fastest.get((one.threads, one.batch)), peaks, device)
+        for number, one in enumerate(found)
+    ]
+
+
+def _row(
+    one: Measured,
+    latency: Latency | None,
+    found: list[Measured],
+    latencies: Mapping[int, Latency],
+    best: int | None,
+    peaks: Mapping[int, float | None],
+    device: str | None,
+) -> dict[str, Any]:
+    macs = one.entry.macs or one.opened.get("macs")
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    fraction: float | None = None
+    tied: bool | None = None
+    if latency is not None and best is not None:
+        first, peak = latencies[best], peaks.get(one.threads)
+        ratio, tied = latency.median_ms / first.median_ms, latency.low_ms <= first.high_ms
+        pairs = zip(one.taken, found[best].taken, strict=True)
+        low, high = median_interval([median(own) / median(others) for own, others in pairs])
+        if macs and peak and latency.median_ms:
+            fraction = 2 * macs * one.batch / latency.median_ms / 1e6 / peak
+    return {
+        "model": one.entry.model,
+        "runtime": one.opened.get("runtime", one.entry.runtime),
+        "threads": one.threads,
+        "batch": one.batch,
+        "precision": "fp32",
+        **(latency.to_json() if latency else dict.fromkeys(Latency.__dataclass_fields__)),
+        "ratio_to_fastest": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+        "tied": tied,
+        "fraction_of_peak": fraction,
+        "max_error": one.max_error,
+        "wrong": one.wrong,
+        "version": one.opened.get("version"),
+        "params": one.entry.params or one.opened.get("params"),
+        "macs": macs,
+        "load_ms": one.opened.get("load_ms"),
+        "memory_bytes": one.opened.get("memory_bytes"),
+        "peak_bytes": one.opened.get("peak_bytes"),
+        "cpus_used": one.warm.get("cpus_used"),
+        "device": device,
+        "error": one.error,
+    }

@@ -1,0 +1,155 @@
+"""The time of each row of a network, taken while the whole network runs: what a row costs among its neighbours.
+
+A lone convolution pays for bringing its input into the engine's own layout, which a network pays once. So the rows are
+timed where they stand: in ONNX Runtime by the profiler's event for every node, in PyTorch by hooks around every row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketvision.measure.latency import Call, summarise
+from pocketvision.measure.pieces import HEAD, PIXELS
+from pocketvision.network import Network
+from pocketvision.runtimes import get_runtime
+
+SCOPE = re.compile(r"^/net/(?:trunk/trunk\.(\d+)|(head))(?=/)")  # names as the exporter gives them: module paths
+SHAKY = 0.1  # width of an interval, as a fraction of the time, from which it is worth another look
+LEAST_MS = 0.02  # a wider uncertainty than this: the profiler counts microseconds, and a network has 20 rows
+NODE_EVENT = "_kernel_time"
+
+Run = dict[int | str, float]  # seconds of each part in one run of the network
+
+
+@dataclass(frozen=True)
+class RowTime:
+    """One piece's time in ms, with the 95 % interval of the median, and from how many nodes of the engine's graph."""
+
+    ms: float
+    low_ms: float
+    high_ms: float
+    nodes: int
+
+    @property
+    def is_shaky(self) -> bool:
+        """The machine was too busy for a clear answer, and it matters."""
+        return self.high_ms - self.low_ms > max(SHAKY * self.ms, LEAST_MS)
+
+
+class Clocked(Protocol):
+    """A network that notes the time of each of its parts in every run."""
+
+    def run(self) -> object: ...
+    def finish(self) -> tuple[list[Run], dict[int | str, int]]:
+        """What every run took, and the nodes of each part; ends the noting."""
+        ...
+
+
+def open_clocked(source: Network | Path, pixels: NDArray[np.uint8], runtime: str, threads: int) -> Clocked:
+    """A settled Network, or its exported file, in `runtime` on `pixels`. Files are written beside that file."""
+    if isinstance(source, Path):
+        return _Onnx(source, pixels, threads)
+    return _Torch(source, pixels, threads)
+
+
+def row_times(clocked: Clocked, rounds: int, repetitions: int) -> dict[int | str, RowTime]:
+    """The parts' times in the last `rounds` turns of `time_interleaved`, whose first call each is not counted."""
+    runs, nodes = clocked.finish()
+    turn = 1 + repetitions
+    runs = runs[-rounds * turn :]
+    found = {}
+    for part, count in nodes.items():
+        taken = [[run.get(part, 0.0) for run in runs[i + 1 : i + turn]] for i in range(0, len(runs), turn)]
+        latency = summarise(taken)
+        found[part] = RowTime(latency.median_ms, latency.low_ms, latency.high_ms, count)
+    return found
+
+
+class _Onnx:
+    """Profiled from the start; ONNX Runtime keeps the events in memory and writes them at the end."""
+
+    def __init__(self, path: Path, pixels: NDArray[np.uint8], threads: int) -> None:
+        import onnxruntime
+
+        from pocketvision.runtimes import onnxruntime as runtime
+
+        options = runtime._options(threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(path.with_suffix(""))
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.run: Call = partial(self.session.run, None, {"image": pixels})
+
+    def finish(self) -> tuple[list[Run], dict[int | str, int]]:
+        path = Path(self.session.end_profiling())
+        events: list[dict[str, Any]] = json.loads(path.read_text())
+        path.unlink()
+        return by_part(events)
+
+
+def by_part(events: Iterable[dict[str, Any]]) -> tuple[list[Run], dict[int | str, int]]:
+    """ONNX Runtime's profile -> seconds of each part in each run, and the number of nodes of each part.
+
+    A node that optimisation made (a change of layout, a fused gate) has no module's name: it belongs to the part of
+    the node before it.
+    """
+    runs: list[Run] = []
+    nodes: Counter[int | str] = Counter()
+    current: Run = {}
+    part: int | str = PIXELS
+    for event in events:
+        name = event["name"]
+        if name == "model_run":  # written when the run is over
+            runs.append(current)
+            current, part = {}, PIXELS
+        elif event.get("cat") == "Node" and name.endswith(NODE_EVENT):
+            scope = SCOPE.match(name)
+            if scope:
+                part = int(scope[1]) if scope[1] else HEAD
+            current[part] = current.get(part, 0.0) + event["dur"] * 1e-6
+            nodes[part] += not runs
+    return runs, dict(nodes)
+
+
+class _Torch:
+    """Hooks before and after each row; the rest of a run is the pixels' part."""
+
+    def __init__(self, net: Network, pixels: NDArray[np.uint8], threads: int) -> None:
+        from pocketvision.measure.parts import parts
+
+        self.runs: list[Run] = []
+        self.started = 0.0
+        runnable = get_runtime("torch").load(net, threads)
+        self.pixels = pixels
+        self.runnable = runnable
+        self.names = [part.row for part in parts(runnable.shipped.net)]
+        for part in parts(runnable.shipped.net):
+            part.module.register_forward_pre_hook(self._start)
+            part.module.register_forward_hook(partial(self._stop, part.row))
+
+    def _start(self, module: object, inputs: object) -> None:
+        self.started = time.perf_counter()
+
+    def _stop(self, name: int | str, module: object, inputs: object, output: object) -> None:
+        self.runs[-1][name] = time.perf_counter() - self.started
+
+    def run(self) -> object:
+        self.runs.append({})
+        began = time.perf_counter()
+        answer = self.runnable.run(self.pixels)
+        whole = time.perf_counter() - began
+        self.runs[-1][PIXELS] = whole - sum(self.runs[-1].values())
+        return answer
+
+    def finish(self) -> tuple[list[Run], dict[int | str, int]]:
+        return self.runs, dict.fromkeys([PIXELS, *self.names], 1)

@@ -1,0 +1,218 @@
+"""The process in which networks are timed: one for each runtime and thread count, told what to do line by line.
+
+`python -m pocketvision.measure.worker` reads one JSON object a line and answers each with one line:
+
+    {"do": "open", "runtime", "path", "threads", "batch", "seed", "cpus"?} -> {"id", "runtime", "threads", "load_ms",
+                           "version", "params", "macs", "answer": N x classes, "memory_bytes", "peak_bytes", "cpus"}
+    {"do": "warm", "id", "seconds", "turn"} -> {"cpus_used"}         run it warm; a turn will last `turn` seconds
+    {"do": "turn", "id"}                    -> {"seconds": [...]}    one uncounted call, then at least 3
+    {"do": "memory", "id"}                  -> {"memory_bytes", "peak_bytes", "resident_bytes"}
+    {"do": "runtimes"}                      -> {"runtimes": [...]}   that are installed
+    {"do": "convert", "runtime", "path", "to", "macs"} -> {"path"}   from model.safetensors, or from our ONNX file
+    {"do": "machine"} -> {"machine"}     {"do": "peak", "threads"} -> {"gflops"}     {"do": "conditions"} -> {...}
+    {"do": "close"}   -> {}              and the process ends, as it does when its input ends
+
+What cannot be done is answered with {"error": one sentence}. Nothing here imports PyTorch unless a runtime does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketvision.data.image import Preprocessing
+from pocketvision.errors import InputError
+from pocketvision.measure import memory, watch
+from pocketvision.measure.latency import _no_garbage_collection, _turn, _warm_up
+from pocketvision.measure.machine import machine, sgemm_gflops
+from pocketvision.measure.pin import pinned
+from pocketvision.runtimes import Runnable, get_runtime, installed_runtimes
+
+Request = dict[str, Any]
+Reply = dict[str, Any]
+QUIET_LIMIT = 0.05  # s: at most this long after a turn for helper threads to fall asleep
+
+
+@dataclass
+class _Opened:
+    run: Callable[[], object]
+    memory: dict[str, int | None]
+    repetitions: int = 3
+
+
+class Worker:
+    """Answers requests. In a process of its own by `main`, or inside the process that measures."""
+
+    def __init__(self) -> None:
+        self.opened: list[_Opened] = []
+        self.threads = 0
+        self.cpus: list[int] = []
+        self.stack = ExitStack()
+
+    def handle(self, request: Request) -> Reply:
+        """One request, one answer; see the top of this file. InputError for what cannot be done."""
+        action = getattr(self, f"_{request.get('do')}", None)
+        if action is None:
+            raise InputError(f"a worker cannot {request.get('do')!r}: both sides must have the same pocketvision")
+        reply: Reply = action(**{key: value for key, value in request.items() if key != "do"})
+        return reply
+
+    def _open(
+        self, runtime: str, path: Any, threads: int, batch: int = 1, seed: int = 0, cpus: list[int] | None = None
+    ) -> Reply:
+        module = get_runtime(runtime)
+        if not self.threads:
+            self._settle_on(threads, cpus)
+        if threads != self.threads:
+            raise InputError(f"this worker runs {self.threads} threads, not {threads}: one process per thread count")
+        memory.forget()
+        before, started = memory.resident(), time.perf_counter()
+        runnable: Runnable = module.load(_source(path, runtime), threads)
+        pixels = random_pixels(runnable.preprocessing, batch, seed)
+        answer = runnable.run(pixels)
+        load_ms = (time.perf_counter() - started) * 1e3
+        grown = {"memory_bytes": _minus(memory.resident(), before), "peak_bytes": _minus(memory.peak(), before)}
+        self.opened.append(_Opened(partial(runnable.run, pixels), grown))
+        info = getattr(runnable, "info", {})
+        return {
+            "id": len(self.opened) - 1,
+            "runtime": runnable.runtime,
+            "threads": runnable.threads,
+            "load_ms": load_ms,
+            "version": runnable.version,
+            "params": info.get("params"),
+            "macs": info.get("macs"),
+            "answer": answer.tolist(),
+            "cpus": self.cpus,
+            **grown,
+        }
+
+    def _settle_on(self, threads: int, cpus: list[int] | None) -> None:
+        """Pin this process for its life: engines start their threads where it is."""
+        self.threads = threads
+        if cpus and hasattr(os, "sched_setaffinity"):
+            self.stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
+            os.sched_setaffinity(0, cpus)
+            self.cpus = cpus
+        else:
+            self.cpus = list(self.stack.enter_context(pinned(threads)))
+
+    def _warm(self, id: int, seconds: float, turn: float = 0.005) -> Reply:
+        self._calm()
+        opened = self.opened[id]
+        cpu, wall = time.process_time(), time.perf_counter()
+        opened.repetitions = _warm_up(opened.run, seconds, turn)
+        return {"cpus_used": (time.process_time() - cpu) / (time.perf_counter() - wall)}
+
+    def _turn(self, id: int) -> Reply:
+        opened = self.opened[id]
+        seconds = _turn(opened.run, opened.repetitions)
+        if self.threads > 1:
+            _wait_until_quiet()
+        return {"seconds": seconds}
+
+    def _memory(self, id: int) -> Reply:
+        return {**self.opened[id].memory, "resident_bytes": memory.resident()}
+
+    def _runtimes(self) -> Reply:
+        return {"runtimes": installed_runtimes()}
+
+    def _convert(self, runtime: str, path: str, to: str, macs: int | None = None) -> Reply:
+        module = get_runtime(runtime)
+        if Path(path).suffix == ".onnx":
+            return {"path": str(module.convert_onnx(path, to))}
+        from pocketvision.measure import netfile
+
+        return {"path": str(module.convert(netfile.load(path), to, macs))}
+
+    def _machine(self) -> Reply:
+        return {"machine": machine()}
+
+    def _peak(self, threads: int) -> Reply:
+        return {"gflops": sgemm_gflops(threads)}
+
+    def _conditions(self) -> Reply:
+        return watch.conditions()
+
+    def _close(self) -> Reply:
+        for opened in self.opened:
+            opened.run = _nothing
+        self.stack.close()
+        self.threads = 0
+        return {}
+
+    def _calm(self) -> None:
+        """No garbage collection from here to the end."""
+        if not getattr(self, "_no_collection", False):
+            self._no_collection = True
+            self.stack.enter_context(_no_garbage_collection())
+            self.stack.callback(setattr, self, "_no_collection", False)
+
+
+def random_pixels(preprocessing: Preprocessing, batch: int = 1, seed: int = 0) -> NDArray[np.uint8]:
+    """`batch` x H x W x C uniform random pixels: ordinary inputs, which zeros are not."""
+    shape = (batch, *preprocessing.resolution, preprocessing.channels)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def main() -> None:
+    """Serve standard input until it ends. What engines print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    worker = Worker()
+    for line in sys.stdin:
+        try:
+            request = json.loads(line)
+            reply = worker.handle(request)
+        except InputError as error:
+            request, reply = {}, {"error": str(error)}
+        except Exception as error:  # an engine may raise anything: the other networks go on
+            request, reply = {}, {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+        print(json.dumps(reply), file=answers)
+        if request.get("do") == "close":
+            break
+    # Without the engines' own good-byes, some of which crash: nothing is left to do.
+    answers.flush()
+    os._exit(0)
+
+
+def _source(path: Any, runtime: str) -> Any:
+    """PyTorch's runtimes take a Network, in person or from its file; the others take their file."""
+    if runtime.partition("_")[0] != "torch" or not isinstance(path, str | Path):
+        return path
+    from pocketvision.measure import netfile
+
+    return netfile.load(path)
+
+
+def _nothing() -> None:
+    raise InputError("this worker was closed")
+
+
+def _minus(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else max(0, after - before)
+
+
+def _wait_until_quiet() -> None:
+    """Helper threads spin for a while before they sleep: they must not do so in somebody else's turn."""
+    end = time.perf_counter() + QUIET_LIMIT
+    while time.perf_counter() < end:
+        before = time.process_time()
+        time.sleep(0.002)
+        if time.process_time() - before < 0.0005:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The guidelines as tables: the paper's beside this machine's, and what holds here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from . import text
+from .columns import Columns
+
+# fmt: off
+GUIDELINES: Columns = (
+    ("name",    "guideline",     ""),
+    ("says",    "",              ""),
+    ("verdict", "here",          ""),
+    ("ratio",   "times as long", ".2f"),
+    ("between", "95 %",          ""),
+    ("arm",     "paper's ARM",   ".2f"),
+    ("gpu",     "paper's GPU",   ".2f"),
+)
+# fmt: on
+
+
+def guidelines(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A line of GUIDELINES for each guideline."""
+    return [
+        {
+            **claim,
+            "between": "{:.2f}–{:.2f}".format(*claim["interval"]),
+            "arm": (claim["paper"] or {}).get("arm"),
+            "gpu": (claim["paper"] or {}).get("gpu"),
+        }
+        for claim in report["guidelines"]
+    ]
+
+
+def experiment(table: Mapping[str, Any]) -> tuple[Columns, list[dict[str, Any]]]:
+    """An experiment's columns and lines. Speeds stand for all its columns in one cell, as in `612 · 151 · 37.1`."""
+    by = " · ".join(table["columns"])
+    unit = "times as long, per multiply-add" if table["per_mac"] else "times as long"
+    columns: list[tuple[str, str, str]] = [("label", "", "")]
+    if len({row["widths"] for row in table["rows"]}) > 1:
+        columns.append(("widths", f"channels, {table['columns'][0]}", ""))
+    columns += [("ms", f"ms ({by})", ""), ("ratio", unit, "")]
+    if any(row["paper"] for row in table["rows"]):
+        columns += [
+            ("here", "images/s here", ""),
+            ("arm", "paper's ARM", ""),
+            ("arm_ratio", "times", ""),
+            ("gpu", "paper's GPU, batches/s", ""),
+            ("gpu_ratio", "times", ""),
+        ]
+    return columns, [_line(row) for row in table["rows"]]
+
+
+def _line(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = [cell["ms"] for cell in row["cells"]]
+    paper: Mapping[str, Any] = row["paper"] or {}
+    return {
+        "label": row["label"],
+        "widths": row["widths"],
+        "ms": _several(times),
+        "ratio": " · ".join(f"{cell['ratio']:.2f}" for cell in row["cells"]),
+        "here": _several([1000 / ms for ms in times]),
+        "arm": " · ".join(f"{speed:g}" for speed in paper.get("arm_per_second", ())) or None,
+        "arm_ratio": " · ".join(f"{ratio:.2f}" for ratio in paper.get("arm_ratio", ())) or None,
+        "gpu": " · ".join(f"{speed:g}" for speed in paper.get("gpu_per_second", ())) or None,
+        "gpu_ratio": " · ".join(f"{ratio:.2f}" for ratio in paper.get("gpu_ratio", ())) or None,
+    }
+
+
+def _several(values: Sequence[float]) -> str:
+    return " · ".join(text.significant(value) for value in values)
+
+
+def lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """What stands below the tables: the advice, then on what and by which rule."""
+    for said in report["advice"]:
+        sentence = said["sentence"]
+        yield f"{sentence[0].upper()}{sentence[1:]}."
+    machine, threads = report["machine"], report["threads"]
+    yield ""
+    yield (
+        f"{machine['cpu']}, {threads} thread{'s' * (threads != 1)}, {report['runtime']} {report['version']}, "
+        f"load {machine['load'][0]:.1f}, {machine['time']}, {text.duration(report['seconds'])}."
+        if machine["load"]
+        else f"{machine['cpu']}, {threads} threads, {report['runtime']} {report['version']}, {machine['time']}."
+    )
+    yield report["rule"]
+    if any(row["paper"] for table in report["experiments"] for row in table["rows"]):
+        yield report["source"]
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The same as Markdown, for a file."""
+    parts = ["| " + " | ".join(heading for _, heading, _ in GUIDELINES) + " |", "|---" * len(GUIDELINES) + "|"]
+    parts += [_markdown_line(line, GUIDELINES) for line in guidelines(report)]
+    for table in report["experiments"]:
+        columns, rows = experiment(table)
+        parts += ["", f"**{table['name']}.** {table['title']}; {table['rounds']} rounds.", ""]
+        parts += ["| " + " | ".join(heading for _, heading, _ in columns) + " |", "|---" * len(columns) + "|"]
+        parts += [_markdown_line(row, columns) for row in rows]
+    parts += ["", *(f"* {line}" if line else "" for line in lines(report)), ""]
+    return "\n".join(parts)
+
+
+def _markdown_line(line: Mapping[str, Any], columns: Columns) -> str:
+    shown = []
+    for key, _, how in columns:
+        value = line.get(key)
+        shown.append(text.MISSING if value is None else format(value, how) if isinstance(how, str) else how(value))
+    return "| " + " | ".join(shown) + " |"

@@ -1,0 +1,55 @@
+"""A profile as one HTML page: where the time goes, the rows under the roofline, the rows worth attacking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import ChainableUndefined, Environment, FunctionLoader
+
+from . import machine as machine_words
+from . import roofline, text
+from .closer import KINDS
+from .page import clean, readable_date, unbroken
+from .svg import PALETTE, both
+
+OTHER_KINDS = {"shuffle": "shuffle, concatenation, split", "layout": "changes of memory layout"}
+FILTERS = ("milliseconds", "milliseconds_interval", "percent", "count", "size", "significant")
+
+
+def render(profile: Mapping[str, Any]) -> str:
+    """The page as HTML text, for what `pocketvision profile --json` prints. Nothing outside of it is referred to."""
+    profile = clean(profile)
+    environment = Environment(
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
+    )
+    environment.filters |= {name: unbroken(getattr(text, name)) for name in FILTERS}
+    environment.filters |= {"plain": text.plain, "shape": shape}
+    machine = profile.get("machine") or {}
+    return environment.get_template("profile.html.j2").render(
+        profile=profile,
+        title=roofline.title(profile),
+        kinds=[
+            {"name": {**KINDS, **OTHER_KINDS}.get(kind, kind), **amounts}
+            for kind, amounts in sorted(profile["kinds"].items(), key=lambda item: -item[1]["ms"])
+            if amounts["share_ms"] >= 0.0005 or amounts["share_macs"] >= 0.0005
+        ],
+        rows_plot=both(partial(roofline.row_times, profile)),
+        roofline_plot=both(partial(roofline.roofline, profile)),
+        facts=machine_words.facts(machine),
+        peaks=machine_words.peaks(machine),
+        counts=list(machine.get("peaks") or {}),
+        created=readable_date(machine.get("time")),
+        palette=PALETTE,
+    )
+
+
+def shape(sides: Any) -> str:
+    """(C, H, W) as papers write it: `14×14×112`."""
+    return "×".join(map(str, (*sides[1:], *sides[:1])))
