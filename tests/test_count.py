@@ -1,21 +1,24 @@
-"""Counting and profiling: published costs, hand-made ones, and the same numbers from both ways to count."""
+"""Counting: published costs, hand-made ones, and the same numbers from both ways to count."""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from pocketvision.blocks import Bneck, Conv, Separable
 from pocketvision.heads import Classifier, Dense
 from pocketvision.measure.count import count, on_meta
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.parts import KINDS, kind_of, parts
-from pocketvision.measure.profile import profile
 from pocketvision.measure.settle import settled
+from pocketvision.measure.training import TrainingMemory, count_training
 from pocketvision.models import MODELS, create_spec
 from pocketvision.network import build, build_meta
 from pocketvision.runtimes import torch as torch_runtime
@@ -168,36 +171,96 @@ def test_kinds_of_leaves() -> None:
     assert [part.row for part in parts(nn.Linear(2, 2))] == [0]
 
 
-# Profile
+# Training
 
 
-def test_profile_has_every_row_and_kind() -> None:
-    found = json.loads(json.dumps(profile(build(TINY), rounds=6)))
-    costs = count_spec(TINY)
-    assert {key: found[key] for key in ("params", "macs", "mac_bytes", "peak_activation_bytes")} == {
-        key: getattr(costs, key) for key in ("params", "macs", "mac_bytes", "peak_activation_bytes")
-    }
-    assert [row["row"] for row in found["rows"]] == [0, 1, 2, 3, "head"]
-    for row in found["rows"]:
-        assert set(row) >= {"row", "kind", "input", "output", "params", "macs", "ms"}
-        assert row["ms"] > 0
-    assert list(found["kinds"]) == list(KINDS)
-    for share in ("share_macs", "share_params", "share_ms"):
-        assert sum(kind[share] for kind in found["kinds"].values()) == pytest.approx(1)
-    assert all(found["kinds"][kind]["ms"] > 0 for kind in KINDS if kind != "elementwise")
-    assert found["ms_interval"][0] <= found["ms"] <= found["ms_interval"][1]
+def test_training_memory_by_hand() -> None:
+    """What autograd keeps: a convolution its input, BatchNorm its input and two statistics, ReLU its output."""
+    conv, norm = nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5)
+    assert count_training(conv, (3, 4, 4)) == TrainingMemory(4 * 48, 0, (4 * 48,))
+    # The image, the convolution's output, and in place of the third the normalised map that ReLU overwrites.
+    unit = nn.Sequential(conv, norm, nn.ReLU(inplace=True))
+    assert count_training(unit, (3, 4, 4)) == TrainingMemory(4 * (48 + 80 + 80), 4 * 2 * 5, (4 * 208,))
+    assert count_training(unit, (3, 4, 4)).at(8) == 8 * 4 * 208 + 40
+    # ReLU6 needs its input, not its output: in place or not, one map. A shortcut's addition needs nothing.
+    assert count_training(nn.ReLU6(inplace=False), (5, 4, 4)).image_bytes == 0  # nothing before it learns
 
 
-def test_profile_leaves_the_network_and_the_threads_alone() -> None:
-    net = build(TINY).train()
+def kept_by_autograd(net: nn.Module, images: torch.Tensor) -> int:
+    """Bytes of a real forward pass, in training mode, that are neither parameters nor buffers."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*net.parameters(), *net.buffers())}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        answer = net.train()(images)
+    assert answer.requires_grad
+    return sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_training_memory_is_what_autograd_keeps(family: str) -> None:
+    net = build(create_spec(family, resolution=64, classes=7))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    with torch_runtime.thread_count(2):
-        profile(net, rounds=6)
-        assert torch.get_num_threads() == 2
-    assert net.training
+    modes = [module.training for module in net.modules()]
+    found = count_training(net)
+    assert [module.training for module in net.modules()] == modes
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
-    assert all(tensor.is_contiguous() for tensor in net.state_dict().values())
-    assert not any(module._forward_hooks for module in net.modules())
+    assert sum(found.row_bytes) == found.image_bytes and len(found.row_bytes) == len(net.trunk) + 1
+    assert found.at(3) == kept_by_autograd(net, torch.randn(3, 3, 64, 64))
+    assert count_training(build_meta(net.spec)) == found
+
+
+# Activations, and counting as others do
+
+
+def test_activations_by_hand() -> None:
+    costs = count(build(TINY))
+    conv, separable, *_, head = costs.rows
+    assert conv.activations == 3 * 8 * 64  # convolution, BatchNorm, ReLU
+    assert separable.activations == 3 * 8 * 64 + 3 * 16 * 64
+    assert head.activations == 24 + 32 + 32 + 3  # pooled, dense, h-swish, logits
+    assert costs.kinds["pooling"].activations == 24 + 48  # and the squeeze of row 2
+    at_8, at_4 = 8 + 8 + 16 + 48 + 48 + 16 + 48, 48 + 24  # channels behind every convolution, by the side of the map
+    assert costs.kinds["normalisation"].activations == 64 * at_8 + 16 * at_4
+    assert costs.activations == sum(row.activations for row in costs.rows)
+    assert costs.activations == sum(amount.activations for amount in costs.kinds.values())
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_torch_counts_as_many_multiply_adds(family: str) -> None:
+    spec = create_spec(family, resolution=64, classes=7)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        build_meta(spec).eval()(torch.empty(1, 3, 64, 64, device="meta"))
+    assert counter.get_total_flops() == 2 * count_spec(spec).macs
+
+
+def mutated(spec: Spec, random: Random) -> Spec:
+    """`spec` with other numbers in two rows, as a search makes them: still a network, whatever it is worth."""
+    trunk = list(spec.trunk)
+    for number in random.sample([i for i, row in enumerate(trunk) if isinstance(row, Bneck)], 2):
+        row = trunk[number]
+        wide = 8 * random.randint(4, 120)
+        squeeze = row.squeeze and max(8, wide // 4)
+        trunk[number] = replace(row, kernel=random.choice((3, 5)), expand=wide, squeeze=squeeze)
+    return replace(spec, trunk=tuple(trunk))
+
+
+def test_two_thousand_mutations_are_counted_in_seconds() -> None:
+    """The time is a limit of the tool, ten times what it takes; the numbers are those of counting without a memory."""
+    random = Random(0)
+    specs = [create_spec("mobilenet_v3_large")]
+    while len(specs) < 2000:
+        specs.append(mutated(specs[random.randrange(max(0, len(specs) - 50), len(specs))], random))
+    start = time.process_time()
+    counted = [count_spec(spec) for spec in specs]
+    assert time.process_time() - start < 60
+    assert len({costs.macs for costs in counted}) > 1000
+    for number in (0, 1, 999, 1999):
+        assert counted[number] == count(build_meta(specs[number]))
 
 
 # Statistics for the clock

@@ -147,7 +147,7 @@ def test_every_verdict_has_its_sentence(experiment: Experiment, slower: float) -
 
 
 def test_the_words_for_a_ratio() -> None:
-    assert [advice.longer(x) for x in (1.62, 0.9, 1.001)] == ["62 % longer", "10 % shorter", "as long"]
+    assert [advice.longer(x) for x in (1.62, 0.9, 1.001)] == ["62 % longer", "10 % less", "no longer"]
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])

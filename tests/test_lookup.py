@@ -20,7 +20,7 @@ from pocketvision.heads import Classifier
 from pocketvision.measure import lookup
 from pocketvision.measure.batches import Look, digest
 from pocketvision.measure.chains import Chain, chains
-from pocketvision.measure.correction import Correction, Example, cross_validated, fit, table_error
+from pocketvision.measure.correction import PRIOR, Correction, Example, cross_validated, fit, table_error
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.lookup import LatencyTable, table
 from pocketvision.measure.pieces import PIXELS, Piece, distinct, pieces
@@ -126,16 +126,21 @@ def test_the_correction_is_what_the_networks_were_made_with() -> None:
     truth = Correction(1.05, 0.001, 0.05)
     examples = [Example(rows, nodes, truth.apply(rows, nodes)) for rows in (1, 3, 9) for nodes in (60, 100, 150)]
     found = fit(examples)
-    assert vars(found) == pytest.approx(vars(truth), rel=0.15)
-    assert max(map(abs, cross_validated(examples))) < 0.005
+    assert vars(found) == pytest.approx(vars(truth), rel=0.2)
+    assert max(map(abs, cross_validated(examples))) < 0.01
     assert table_error(examples).networks == 9
 
 
 def test_few_networks_hardly_move_the_correction() -> None:
-    assert fit([]) == Correction() and table_error([]).networks == 0
+    assert fit([]) == Correction(*PRIOR) and table_error([]).networks == 0
     found = fit([Example(5.0, 100, 5.5)])
     assert found.apply(5.0, 100) == pytest.approx(5.5, rel=0.01)
     assert 1 < found.scale < 1.1 and 0 < found.per_node < 0.005
+
+
+def test_the_correction_is_never_negative() -> None:
+    found = fit([Example(rows, nodes, rows - 0.004 * nodes) for rows in (2, 4, 9) for nodes in (60, 100, 150)])
+    assert found.per_node == found.per_run == 0 < found.scale < 1
 
 
 class Machine:

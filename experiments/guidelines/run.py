@@ -2,9 +2,9 @@
 
     python experiments/guidelines/run.py [--runtime onnxruntime] [--threads 1]
 
-Two runs of up to 4 minutes each on two cores with nothing else running. Writes results.json (both reports) and README.md
-beside this file; exit status 1 when verdicts contradict each other, more than a fifth is undecided, or a run took longer
-than 5 minutes.
+Two runs of up to 4 minutes each on two cores with nothing else running. Writes results.json (both reports) and
+README.md beside this file; exit status 1 when verdicts contradict each other, more than a fifth is undecided, or a run
+took longer than 5 minutes.
 """
 
 from __future__ import annotations

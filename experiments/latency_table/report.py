@@ -88,14 +88,14 @@ def readme(results: dict[str, Any]) -> str:
 ```
 
 A V3-like space (`space.py`): depth 2 to 4 a stage, kernels 3, 5, 7, expansions 3, 4, 6, four widths, squeeze-and-excite
-and activation by stage, three resolutions, 1,000 classes. ONNX Runtime {made["version"]}, one thread, on
-{machine["cpu"]} (load {busy}, speed by the reference network {min(drifts):.2f} to
-{max(drifts):.2f} of the table's time). {minutes:.0f} minutes. This file and the picture are written by the command.
+and activation by stage, three resolutions, 1,000 classes. ONNX Runtime {made["version"]}, one thread, {minutes:.0f}
+minutes on {machine["cpu"]}. The load was {busy} while the {n} networks were measured, and the reference network took
+{min(drifts):.2f} to {max(drifts):.2f} of its time in the table. This file and the picture are written by the command.
 
 {made["networks"]} networks gave {made["rows"]} rows and the correction. {n} others have {made["rows_of_judges"]}
-different rows, {made["rows_of_judges_known"]} of them known; the other {unknown} were timed on demand, in
-chains that mix the rows of all networks (no chain is one of the networks). The predictions were written down before
-the {n} were measured, each twice.
+different rows, {made["rows_of_judges_known"]} of them known; the other {unknown} were timed on demand, in chains that
+mix the rows of all networks (no chain is one of the networks). The predictions were written down before the {n} were
+measured, each twice.
 
 | predicted by | median error | 95th percentile | rank correlation |
 |---|---|---|---|
@@ -104,10 +104,10 @@ the {n} were measured, each twice.
 ![predicted and measured](scatter.png)
 
 * The table's own estimate of its error, from the {made["networks"]} teachers with each left out of the fit:
-  {made["error"]["median"]:.1%} (median), {made["error"]["p95"]:.1%} (95th percentile). {verdict["inside_interval"]:.0%}
-  of the measurements lie inside the interval that their prediction gave.
+  {made["error"]["median"]:.1%} (median), {made["error"]["p95"]:.1%} (95th percentile).
+* {verdict["inside_interval"]:.0%} of the measurements lie inside the interval that came with their prediction.
 * The median of the errors with their signs, the bias, is {verdict["bias"]:+.1%}.
-* The correction: {correction["scale"]:.3f} x the sum of the rows {1e3 * correction["per_node"]:+.2f} µs a node
+* The correction: {correction["scale"]:.3f} x the sum of the rows, {1e3 * correction["per_node"]:+.2f} µs a node,
   {1e3 * correction["per_run"]:+.0f} µs a run.
 * What must hold (median error at most 4 %, 95th percentile at most {verdict["p95_limit"]:.0%}, rank correlation at
   least 0.98) {"holds" if verdict["holds"] else "does NOT hold"} in this run.

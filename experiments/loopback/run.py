@@ -69,10 +69,8 @@ def main() -> None:
         "machine": machine(),
     }
     (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-    for network, row in found["networks"].items():
-        print(network)
-        for what, said in row.items():
-            print(f"    {what}: {said}")
+    for line in table(found["networks"]):
+        print(line)
 
 
 def repeat(server: Loopback, paths: list[Path], rounds: int, seed: int) -> dict[tuple[str, str], list[list[float]]]:
@@ -145,6 +143,22 @@ def compared(network: str, repeats: list[Any], commands: list[Any]) -> dict[str,
         for pair in commands
     ]
     return row
+
+
+def table(networks: dict[str, dict[str, Any]]) -> list[str]:
+    """The lines of README.md's table."""
+    lines = ["| network | ms here | ms behind ssh | ssh / here | overlap | again / here | overlap | `bench` overlaps |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for network, row in networks.items():
+        cells = [network, *(f"{row[place]['median_ms']:.2f}" for place in ("here", "ssh"))]
+        for place in ("ssh", "here again"):
+            found = row[f"{place} / here"]
+            low, high = found["range"]
+            cells += [f"{found['ratio']:.3f} ({low:.3f}-{high:.3f})", found["overlapping"]]
+        pairs = [(pair["here"], pair["ssh"]) for pair in row["command bench"]]
+        overlapping = sum(here[0] <= there[2] and there[0] <= here[2] for here, there in pairs)
+        lines.append("| " + " | ".join([*cells, f"{overlapping} of {len(pairs)}"]) + " |")
+    return lines
 
 
 if __name__ == "__main__":

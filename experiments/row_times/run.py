@@ -85,7 +85,9 @@ def main() -> int:
     print(table(found))
     far = [one for one in found if abs(one["gap"]) > MOST]
     for one in far:
-        print(f"{one['model']} in {one['runtime']}, run {one['run']}: {one['gap']:+.1%} apart (load {one['load'][0]:.1f})")
+        print(
+            f"{one['model']} in {one['runtime']}, run {one['run']}: {one['gap']:+.1%} apart (load {one['load'][0]:.1f})"
+        )
     return 1 if far else 0
 
 

@@ -19,7 +19,8 @@ Runtimes = Annotated[
     str,
     Option(
         metavar="NAME,...",
-        help="Engines: onnxruntime, torch, torch_folded, torch_compiled, openvino, litert, executorch, ncnn, mnn, or all.",
+        help="Engines: onnxruntime, torch, torch_folded, torch_compiled, openvino, litert, executorch, ncnn, mnn; or "
+        "all that are installed.",
     ),
 ]
 Python = Annotated[
@@ -71,6 +72,10 @@ def bench(
     from pocketvision.runtimes import SUFFIXES
 
     dials = (width, resolution, classes, channels, None, groups, bypass)
+    if keep is not None and any(Path(model).suffix not in SUFFIXES for model in models):
+        import torch
+
+        torch.manual_seed(0)  # what has no weights yet gets the same ones next time, and finds its exported files
     nets: list[Any] = [model if Path(model).suffix in SUFFIXES else network(model, *dials) for model in models]
     chosen: str | list[str] = [name.strip() for name in runtime.split(",") if name.strip()]
     chosen = "all" if "all" in chosen else chosen

@@ -37,9 +37,9 @@ class Numbers:
 
 
 def longer(ratio: float) -> str:
-    """`1.62` -> `62 % longer`; `0.9` -> `10 % shorter`; `1.001` -> `as long`."""
+    """`1.62` -> `62 % longer`; `0.9` -> `10 % less`; `1.001` -> `no longer`."""
     share = round(100 * (ratio - 1))
-    return "as long" if share == 0 else f"{abs(share)} % {'longer' if share > 0 else 'shorter'}"
+    return "no longer" if share == 0 else f"{abs(share)} % {'longer' if share > 0 else 'less'}"
 
 
 def advice(

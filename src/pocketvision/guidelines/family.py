@@ -32,8 +32,8 @@ def depthwise() -> Experiment:
         return Variant(label, specs)
 
     claims = (
-        Claim("5x5 depthwise", "5x5 depthwise convolutions slow a block down: against 3x3", ("5x5",), ("3x3",)),
-        Claim("7x7 depthwise", "7x7 depthwise convolutions slow a block down: against 3x3", ("7x7",), ("3x3",)),
+        Claim("5x5 depthwise", "5x5 depthwise kernels slow a block down (against 3x3)", ("5x5",), ("3x3",)),
+        Claim("7x7 depthwise", "7x7 depthwise kernels slow a block down (against 3x3)", ("7x7",), ("3x3",)),
     )
     return Experiment(
         "depthwise",
@@ -62,8 +62,8 @@ def v3_large() -> Experiment:
     usual = ("as published",)
     claims = (
         Claim("squeeze-and-excite", "squeeze-and-excite slows V3-Large down", usual, ("no squeeze-and-excite",)),
-        Claim("hard gates", "sigmoid gates are slower than hard sigmoid", ("sigmoid gates",), usual),
-        Claim("h-swish", "h-swish slows V3-Large down: against ReLU", usual, ("ReLU for h-swish",)),
+        Claim("hard gates", "sigmoid gates slow V3-Large down (against hard sigmoid)", ("sigmoid gates",), usual),
+        Claim("h-swish", "h-swish slows V3-Large down (against ReLU)", usual, ("ReLU for h-swish",)),
     )
     return Experiment("V3-Large", "MobileNetV3-Large, 224 px", ("224 px",), variants, claims)
 
@@ -77,9 +77,7 @@ def vector_width() -> Experiment:
         return Variant(str(channels), (pointwise, separable), str(channels))
 
     odd = ("63", "65")
-    claim = Claim(
-        "vector width", "channel counts off the vector width cost time: 63 and 65 against 64", odd, ("64",) * 2
-    )
+    claim = Claim("vector width", "channel counts off the vector width cost time (63, 65 against 64)", odd, ("64",) * 2)
     return Experiment(
         "channels",
         "Channel counts around 64",

@@ -48,10 +48,10 @@ def channel_ratios() -> Experiment:
         ("x1", "x2", "x4"),
         variants,
         (
-            Claim("G1", "unequal channels of 1x1 convolutions cost time: 1:12 against 1:1", ("1:12",), ("1:1",)),
+            Claim("G1", "unequal channels of 1x1 convolutions cost time (1:12 against 1:1)", ("1:12",), ("1:1",)),
             Claim(
                 "G1, round numbers",
-                "so they do in multiples of 16 channels: 1:16 against 1:1",
+                "unequal channels in multiples of 16 cost time (1:16 against 1:1)",
                 ("1:16",),
                 ("1:1",),
                 columns=(1, 2),
@@ -70,7 +70,7 @@ def groups() -> Experiment:
         _variant(str(number), tuple((c,) for c in sizes), lambda c, number=number: (Grouped(c, number),))
         for number, sizes in widths.items()
     )
-    claim = Claim("G2", "groups of 1x1 convolutions cost time: 8 against 1", ("8",), ("1",))
+    claim = Claim("G2", "groups of 1x1 convolutions cost time (8 against 1)", ("8",), ("1",))
     return Experiment("G2", "Groups of 1x1 convolutions", ("x1", "x2", "x4"), variants, (claim,), TABLE_2, per_mac=True)
 
 
@@ -91,8 +91,8 @@ def fragments() -> Experiment:
     )
     one = ("1 fragment",)
     claims = (
-        Claim("G3, series", "fragments one after the other cost time: 4 against 1", ("4 fragments, series",), one),
-        Claim("G3, parallel", "fragments side by side cost time: 4 against 1", ("4 fragments, parallel",), one),
+        Claim("G3, series", "fragments in a row cost time (4 against 1)", ("4 fragments, series",), one),
+        Claim("G3, parallel", "fragments side by side cost time (4 against 1)", ("4 fragments, parallel",), one),
     )
     return Experiment(
         "G3",
@@ -118,8 +118,13 @@ def elementwise() -> Experiment:
         for label, kind in kinds.items()
     )
     claims = (
-        Claim("G4, ReLU", "ReLU costs time", ("ReLU and shortcut", "ReLU"), ("shortcut", "neither")),
-        Claim("G4, shortcut", "the shortcut's sum costs time", ("ReLU and shortcut", "shortcut"), ("ReLU", "neither")),
+        Claim("G4, ReLU", "ReLU costs time in a bottleneck", ("ReLU and shortcut", "ReLU"), ("shortcut", "neither")),
+        Claim(
+            "G4, shortcut",
+            "a shortcut costs time in a bottleneck",
+            ("ReLU and shortcut", "shortcut"),
+            ("ReLU", "neither"),
+        ),
     )
     return Experiment(
         "G4", "Element-wise operations of a bottleneck", ("c 32", "c 64", "c 128"), variants, claims, TABLE_4

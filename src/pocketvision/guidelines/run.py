@@ -61,6 +61,8 @@ def guidelines(
     from pocketvision.runtimes.torch import thread_count
 
     started, before, threads = time.monotonic(), machine(), threads or usable_cores()
+    if before["load"] and before["load"][0] > usable_cores() / 2:
+        say(f"this machine is busy (load {before['load'][0]:.1f}): expect fewer decisions than on an idle one")
     chosen = [make() for name, make in EXPERIMENTS.items() if not only or name in only]
     with thread_count(threads), tempfile.TemporaryDirectory(prefix="pocketvision-") as folder:
         times = _measured(chosen, runtime, threads, Path(folder), started + limit)

@@ -54,7 +54,7 @@ def bench(
     macs, load_ms, memory_bytes, peak_bytes, cpus_used, device, error}`; see `pocketvision.measure.outcome.rows`.
     InputError for no models, an unknown runtime, a file that its runtime cannot open, and when nothing can be timed.
     """
-    options = {"rounds": rounds, "seconds": seconds, "narrow": narrow, "limit": limit, "seed": seed}
+    options: dict[str, Any] = {"rounds": rounds, "seconds": seconds, "narrow": narrow, "limit": limit, "seed": seed}
     return bench_report(models, runtime, threads, batch, device=device, python=python, keep=keep, show=show, **options)[
         "results"
     ]
@@ -80,8 +80,8 @@ def bench_report(
     `{results, warnings, machine, load: {before, after}, sgemm_gflops, time}`. `warnings` are sentences that doubt the
     measurement; `sgemm_gflops` is the machine's practical peak by thread count, or one number for one thread count.
     """
-    thread_counts = [count or usable_cores() for count in _numbers(threads, 0, "threads", batch)]
-    batches = _numbers(batch, 1, "batch", batch)
+    thread_counts = [count or usable_cores() for count in _numbers(threads, 0, "{} threads")]
+    batches = _numbers(batch, 1, "a batch of {}")
     every, asked = runtime == "all", [runtime] if isinstance(runtime, str) else list(runtime)
     everyone = named(models)
     with ExitStack() as stack:
@@ -111,16 +111,13 @@ def bench_report(
         found = [Measured(entry, count, size) for entry in entries for count in thread_counts for size in batches]
         _open(found, workers, seed, inline, seconds, show)
         _time(found, {"rounds": rounds, "narrow": narrow, "limit": limit, "seed": seed}, show)
+        workers.release()
         peaks = {count: workers.service().ask("peak", threads=count)["gflops"] for count in thread_counts}
         after, machine = workers.service().ask("conditions"), workers.service().ask("machine")["machine"]
         results = rows(found, peaks, workers.remote.name if workers.remote else None)
     if all(row["error"] for row in results):
         raise InputError(results[0]["error"])
-    cpus = [
-        (f"{row['model']} in {row['runtime']}", row["threads"], row["cpus_used"])
-        for row in results
-        if row["cpus_used"] is not None
-    ]
+    cpus = [(row["runtime"], row["threads"], row["cpus_used"]) for row in results if row["cpus_used"] is not None]
     return {
         "results": results,
         "warnings": watch.warnings(before, after, cpus, machine["cores"]),
@@ -188,11 +185,9 @@ def _used(everyone: Mapping[str, Model], runtimes: list[str], every: bool) -> li
     return list(dict.fromkeys(used))
 
 
-def _numbers(value: int | Sequence[int], least: int, what: str, batch: int | Sequence[int]) -> list[int]:
+def _numbers(value: int | Sequence[int], least: int, what: str) -> list[int]:
     numbers = [value] if isinstance(value, int) else list(dict.fromkeys(value))
     if not numbers or min(numbers) < least:
-        shown = (
-            f"{', '.join(map(str, numbers))} threads" if what == "threads" else f"a batch of {min(numbers, default=0)}"
-        )
-        raise InputError(f"cannot time {shown}: give at least 0 threads (all cores) and a batch of 1")
+        asked = ", ".join(map(str, numbers)) or "no number"
+        raise InputError(f"cannot time {what.format(asked)}: give at least 0 threads (all cores) and a batch of 1")
     return numbers

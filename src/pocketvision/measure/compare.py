@@ -55,14 +55,14 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     notes = []
     if changes and len(changes) < LEAST_COMMON:
         notes.append(
-            f"with fewer than {LEAST_COMMON} common rows a change of a network cannot be told from one of the machine's "
-            "own pace: time others beside it"
+            f"with fewer than {LEAST_COMMON} common rows a change of a network cannot be told from one of the machine: "
+            "time others beside it"
         )
     elif max(pace, 1 / pace) > PACE:
         way = "slower" if pace > 1 else "faster"
         notes.append(
-            f"everything is {max(pace, 1 / pace):.2f} times {way} alike: the machine changed, not the networks; verdicts "
-            "are relative to that"
+            f"everything is {max(pace, 1 / pace):.2f} times {way} alike: the machine changed, not the networks; the "
+            "verdicts allow for it"
         )
     machine = _differences(old["machine"], new["machine"])
     if machine:

@@ -25,6 +25,7 @@ FLOAT_BYTES = 4
 IN_PLACE = {"normalisation", "activation", "elementwise"}
 aten = torch.ops.aten
 SAME_SHAPE = {aten.relu, aten.hardtanh, aten.hardswish, aten.hardsigmoid, aten.sigmoid, aten.silu}
+BROADCAST = {aten.add, aten.sub, aten.mul, aten.div}
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,26 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
     if packet is aten.native_batch_norm:
         nothing = torch.empty(0, device="meta")  # the batch's own statistics, which only training has
         return torch.empty(args[0].shape, device="meta"), nothing, nothing
+    if func is aten.convolution.default and not args[6]:
+        return torch.empty(_convolved(*args[:6]), device="meta")
+    if packet in BROADCAST and isinstance(args[1], Tensor):
+        left, right = args[0].shape, args[1].shape
+        return torch.empty(left if left == right else torch.broadcast_shapes(left, right), device="meta")
+    if func is aten.mean.dim:
+        sides = {axis % args[0].dim() for axis in args[1]}
+        keeps = len(args) > 2 and args[2]
+        kept = [1 if axis in sides else side for axis, side in enumerate(args[0].shape) if keeps or axis not in sides]
+        return torch.empty(kept, device="meta")
     return func(*args, **kwargs)
+
+
+def _convolved(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int], dilation: list[int]
+) -> list[int]:
+    """The shape of a convolution's output."""
+    sides = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    moved = [(side + 2 * pad - step * (kernel - 1) - 1) // jump + 1 for side, kernel, jump, pad, step in sides]
+    return [x.shape[0], weight.shape[0], *moved]
 
 
 def _macs(func: Any, args: Any, kwargs: Any, out: Any) -> int:
@@ -209,20 +229,22 @@ def _macs(func: Any, args: Any, kwargs: Any, out: Any) -> int:
 
 
 def _costs(net: nn.Module, rows: list[Part], recorder: _Recorder, image: Tensor) -> Costs:
-    counted = []
+    counted, parameters = [], list(net.parameters())
     for number, part in enumerate(rows):
-        params = sum(parameter.numel() for parameter in part.module.parameters())
+        own_parameters = parameters if part.module is net else part.module.parameters()
+        params = sum(parameter.numel() for parameter in own_parameters)
         amount = recorder.of_part[number] + Amount(params)
         entered, *_, left = recorder.shapes[number]
         counted.append(RowCosts(**vars(amount), row=part.row, kind=part.kind, input=entered, output=left))
     kinds = {kind: recorder.of_kind[kind] for kind in KINDS}
-    params = sum(parameter.numel() for parameter in net.parameters())
+    params = sum(parameter.numel() for parameter in parameters)
     for leaf in leaves(net):
-        kinds[kind_of(leaf)] += Amount(sum(parameter.numel() for parameter in leaf.parameters()))
+        if own := sum(parameter.numel() for parameter in leaf._parameters.values() if parameter is not None):
+            kinds[kind_of(leaf)] += Amount(own)
     # Parameters of modules that are no leaves belong to operations outside leaves.
     kinds["elementwise"] += Amount(params - sum(amount.params for amount in kinds.values()))
     total = sum(recorder.of_part.values(), Amount(params))
-    weights = {_storage(tensor) for tensor in (*net.parameters(), *net.buffers())}
+    weights = {_storage(tensor) for tensor in (*parameters, *net.buffers())}
     peak = _peak(recorder.operations, weights, image)
     return Costs(params, total.macs, total.mac_bytes, peak, tuple(counted), kinds, total.activations)
 

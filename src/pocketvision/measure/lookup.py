@@ -18,7 +18,7 @@ from pocketvision.errors import InputError
 from pocketvision.journal import Journal
 from pocketvision.measure.batches import ORDINARY, Look, batched, digest, time_chains, time_networks
 from pocketvision.measure.chains import chains
-from pocketvision.measure.correction import Correction, Example, TableError, fit, table_error
+from pocketvision.measure.correction import Example, TableError, fit, table_error
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.estimates import GUESS_ERROR, Check, Known, Prediction, Whole, guess
 from pocketvision.measure.machine import machine
@@ -92,7 +92,7 @@ class LatencyTable:
         self.rows: dict[str, Known] = {}  # by the key of the piece, at the table's speed
         self.networks: dict[str, Whole] = {}  # by digest
         self.reference_ms = 0.0  # the reference's time, which is the table's speed
-        self.correction = Correction()
+        self.correction = fit([])
         self.error = TableError(UNKNOWN_ERROR, UNKNOWN_ERROR, 0)
         self._add_up()
 
@@ -175,7 +175,10 @@ class LatencyTable:
         return self.correction.apply(sum(time.ms for time in taken), sum(time.nodes for time in taken))
 
     def _add_up(self) -> None:
-        """Everything in the journal at one speed of the machine: the median of the reference's times."""
+        """Everything in the journal at one speed of the machine: the median of the reference's times.
+
+        Other work on the machine only ever adds time: of two looks at the same thing the faster one counts.
+        """
         batches = [found for name, found in self.journal.known.items() if name != "about"]
         if not batches:
             return
@@ -185,12 +188,12 @@ class LatencyTable:
             speed = self.reference_ms / batch["reference_ms"]
             for key, row in batch.get("rows", {}).items():
                 time = RowTime(row["ms"] * speed, row["low_ms"] * speed, row["high_ms"] * speed, row["nodes"])
-                if key not in self.rows or time.high_ms < self.rows[key].time.high_ms:
+                if key not in self.rows or time.ms < self.rows[key].time.ms:
                     self.rows[key] = Known(time, row["kind"], row["macs"], row["mac_bytes"])
             for name, network in batch.get("networks", {}).items():
                 taken = (network[which] * speed for which in ("median_ms", "low_ms", "high_ms"))
                 whole = Whole(Spec.from_json(network["spec"]), *taken)
-                if name not in self.networks or whole.high_ms < self.networks[name].high_ms:
+                if name not in self.networks or whole.ms < self.networks[name].ms:
                     self.networks[name] = whole
         examples = self.examples()
         self.correction = fit(examples)

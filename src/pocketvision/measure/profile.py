@@ -89,8 +89,8 @@ def notes(spent: Spent, here: dict[str, Any]) -> list[str]:
     load = (here["load"] or [0.0])[0]
     if load > here["cores"] / 2:
         said.append(
-            f"the machine was busy (load {load:.1f} on {here['cores']} cores): what is interrupted counts in the "
-            "whole, and hardly in the medians of single operations; measure again when it is idle"
+            f"the machine was busy (load {load:.1f} on {here['cores']} cores): the parts were timed in other "
+            "calls than the whole; measure again when it is idle"
         )
     return said
 

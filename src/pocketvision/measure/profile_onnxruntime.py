@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median_grouped
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -18,20 +18,20 @@ import onnxruntime
 from pocketvision.measure import profile_nodes as nodes
 from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.measure.pin import pinned
-from pocketvision.measure.spent import AFTER, BEFORE, Operation, Spent
+from pocketvision.measure.spent import AFTER, BEFORE, Operation, Spent, usual_runs
 from pocketvision.measure.worker import random_pixels
 from pocketvision.network import Network
 from pocketvision.runtimes import onnxruntime as runtime
 
 SHORT, LONG = 40, 240  # nodes of the two chains that tell what one trivial node costs
 HOW = (
-    "medians of each kernel in ONNX Runtime's profile, in calls of their own; from each is taken what a trivial "
-    "operation takes with the profile beyond what it takes without"
+    "means of each kernel in ONNX Runtime's profile, over the middle half of calls of their own; from each is taken "
+    "what a trivial operation takes with the profile beyond what it takes without"
 )
 
 
 @dataclass(frozen=True)
-class _Event:
+class Event:
     """One run of one node in a profile: its name, operator, type of its result, and whole microseconds."""
 
     name: str
@@ -68,22 +68,20 @@ def spend(net: Network, threads: int = 1, rounds: int = 15) -> Spent:
             }
             taken = time_interleaved(calls, threads, rounds)
         trivial_ms = (taken["long"].median_ms - taken["short"].median_ms) / (LONG - SHORT)
-        in_profile = [us for _, us in chain_profiled.medians(taken["chain, profiled"])]
+        in_profile = [us for _, us in chain_profiled.nodes(taken["chain, profiled"])]
         overhead_ms = sum(in_profile) / len(in_profile) / 1e3 - trivial_ms
         graph = onnx.load(profiled.graph).graph
-        found = profiled.medians(taken["network, profiled"])
+        found = profiled.nodes(taken["network, profiled"])
     return Spent(taken["network"], located(net, graph, found, overhead_ms), plain.version, HOW, overhead_ms)
 
 
-def located(
-    net: Network, graph: Any, medians: Sequence[tuple[_Event, float]], overhead_ms: float
-) -> tuple[Operation, ...]:
-    """The nodes that ran, in order, with their places in `net`; `medians` in microseconds."""
+def located(net: Network, graph: Any, ran: Sequence[tuple[Event, float]], overhead_ms: float) -> tuple[Operation, ...]:
+    """The nodes that `ran`, in order and with their microseconds, at their places in `net`."""
     known = nodes.places(graph)
     numbered: defaultdict[tuple[str, str], int] = defaultdict(int)
     found: list[Operation] = []
     inside = False
-    for event, us in medians:
+    for event, us in ran:
         key = (event.name, event.operator, numbered[event.name, event.operator])
         numbered[event.name, event.operator] += 1
         place = known.get(key, nodes.Place(None, event.operator))
@@ -107,25 +105,23 @@ class _Profiled:
         self.graph = folder / f"{name}.optimised.onnx"
         self.session = _session(model, like, folder / name, self.graph)
 
-    def medians(self, latency: Latency) -> list[tuple[_Event, float]]:
-        """Each node and the median of its runs, microseconds, in those calls that `latency` is about."""
+    def nodes(self, latency: Latency) -> list[tuple[Event, float]]:
+        """Each node and its microseconds in a usual one of the calls that `latency` is about. Ends the profile."""
         runs = read_profile(self.session.end_profiling())
-        turn = 1 + latency.calls // latency.rounds  # the first call of each turn refills the caches
-        counted = runs[len(runs) - turn * latency.rounds :]
-        kept = [run for number, run in enumerate(counted) if number % turn]
-        # A whole number of microseconds stands for all times up to the next.
-        return [(events[0], median_grouped([event.us + 0.5 for event in events])) for events in zip(*kept, strict=True)]
+        usual = usual_runs(runs, latency, lambda run: sum(event.us for event in run))
+        # A whole number of microseconds stands for all times up to the next: half of one more on average.
+        return [(same[0], 0.5 + mean(event.us for event in same)) for same in zip(*usual, strict=True)]
 
 
-def read_profile(path: str | Path) -> list[list[_Event]]:
+def read_profile(path: str | Path) -> list[list[Event]]:
     """The nodes of every run in a profile that ONNX Runtime wrote, each run in the order of running."""
-    runs: list[list[_Event]] = []
-    running: list[_Event] = []
+    runs: list[list[Event]] = []
+    running: list[Event] = []
     for event in json.loads(Path(path).read_text()):
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
             told = event["args"]
             output = next((kind for shape in told.get("output_type_shape", []) for kind in shape), "")
-            running.append(_Event(event["name"].removesuffix("_kernel_time"), told["op_name"], output, event["dur"]))
+            running.append(Event(event["name"].removesuffix("_kernel_time"), told["op_name"], output, event["dur"]))
         elif event.get("name") == "model_run":
             runs.append(running)
             running = []

@@ -5,29 +5,32 @@ from __future__ import annotations
 import copy
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from statistics import median
-from typing import Any
+from statistics import mean
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pocketvision.blocks.squeeze_excite import SqueezeExcite
-from pocketvision.measure.latency import time_interleaved
+from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.measure.parts import kind_of, parts
-from pocketvision.measure.spent import Operation, Spent
+from pocketvision.measure.spent import Operation, Spent, usual_runs
 from pocketvision.network import Network
 from pocketvision.runtimes.torch import thread_count
+
+Key = TypeVar("Key")
 
 # Functions that only move numbers about, called outside of any leaf module.
 SHUFFLES = (
     "cat concat stack chunk split reshape view transpose permute flatten __getitem__ contiguous pad unsqueeze squeeze"
 ).split()
 HOW = (
-    "medians of hooks before and after each row and each module in it, in calls of their own, eager, channels_last; "
-    "what of a row no module accounts for (additions, gates, Python between the operations) counts as elementwise"
+    "means of hooks before and after each row and each module in it, over the middle half of calls of their own, "
+    "eager, channels_last; what of a row no module accounts for (additions, gates, Python between the operations) counts as "
+    "elementwise"
 )
 
 
@@ -48,27 +51,29 @@ def spend(net: Network, threads: int = 1, rounds: int = 15) -> Spent:
             "leaves": lambda: leaf_clock.run(by_leaf, image),
             "calls": lambda: moves.run(by_call, image),
         }
-        whole = time_interleaved(calls, threads, rounds)["network"]
+        taken = time_interleaved(calls, threads, rounds)
+    row_ms, leaf_ms = row_clock.usual(taken["rows"]), leaf_clock.usual(taken["leaves"])
+    moved_ms = moves.usual(taken["calls"])
     operations: list[Operation] = []
     for number, (row, part) in enumerate(zip(parts(by_row), parts(by_leaf), strict=True)):
-        inside = [*_leaves_of(part.row, part.module, leaf_clock)]
-        remains = max(0.0, row_clock.ms(row.module) - sum(operation.ms for operation in inside))
-        moved = min(remains, moves.ms(number))
+        inside = [*_leaves_of(part.row, part.module, leaf_ms)]
+        remains = max(0.0, row_ms[row.module] - sum(operation.ms for operation in inside))
+        moved = min(remains, moved_ms.get(number, 0.0))
         rest = [(kind, ms) for kind, ms in (("shuffle", moved), ("elementwise", remains - moved)) if ms > 0]
         operations += [*inside, *(Operation(part.row, "", kind, ms, "between the modules") for kind, ms in rest)]
-    return Spent(whole, tuple(operations), str(torch.__version__), HOW)
+    return Spent(taken["network"], tuple(operations), str(torch.__version__), HOW)
 
 
-def _leaves_of(row: int | str, module: nn.Module, clock: _Clock) -> Iterable[Operation]:
+def _leaves_of(row: int | str, module: nn.Module, leaf_ms: Mapping[nn.Module, float]) -> Iterable[Operation]:
     """One operation for each leaf inside a row that ran."""
     names = dict(module.named_modules())
     excited = [name for name, inner in names.items() if isinstance(inner, SqueezeExcite)]
     for name, leaf in names.items():
-        if any(leaf.children()) or not clock.ms(leaf):
+        if any(leaf.children()) or not leaf_ms.get(leaf):
             continue
         kernel = leaf.kernel_size if isinstance(leaf, nn.Conv2d) else ()
         squeeze = any(name == outer or name.startswith(f"{outer}.") or not outer for outer in excited)
-        yield Operation(row, name, kind_of(leaf), clock.ms(leaf), type(leaf).__name__, tuple(kernel), squeeze)
+        yield Operation(row, name, kind_of(leaf), leaf_ms[leaf], type(leaf).__name__, tuple(kernel), squeeze)
 
 
 def _shared_copy(net: nn.Module) -> nn.Module:
@@ -76,12 +81,23 @@ def _shared_copy(net: nn.Module) -> nn.Module:
     return copy.deepcopy(net, {id(tensor): tensor for tensor in chain(net.parameters(), net.buffers())})
 
 
-class _Clock:
+class _Runs(Generic[Key]):
+    """Seconds by key, run by run."""
+
+    def __init__(self) -> None:
+        self.runs: list[defaultdict[Key, float]] = []
+
+    def usual(self, latency: Latency) -> dict[Key, float]:
+        """ms of each key in a usual one of the calls that `latency` is about."""
+        kept = usual_runs(self.runs, latency, lambda run: sum(run.values()))
+        return {key: 1e3 * mean(run[key] for run in kept) for key in kept[0]}
+
+
+class _Clock(_Runs[nn.Module]):
     """Times every call of some modules by a hook before and one after."""
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self.runs = 0
-        self.times: dict[nn.Module, list[float]] = defaultdict(list)
+        super().__init__()
         self._started: dict[nn.Module, float] = {}
         for module in modules:
             module.register_forward_pre_hook(self._start)
@@ -91,26 +107,20 @@ class _Clock:
         self._started[module] = time.perf_counter()
 
     def _stop(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self.times[module].append(time.perf_counter() - self._started[module])
+        self.runs[-1][module] += time.perf_counter() - self._started[module]
 
     def run(self, net: nn.Module, image: torch.Tensor) -> None:
-        self.runs += 1
+        self.runs.append(defaultdict(float))
         net(image)
 
-    def ms(self, module: nn.Module) -> float:
-        """Time of one run of the network in this module, ms: the median call times the calls in a run."""
-        taken = self.times[module]
-        return median(taken) * len(taken) / self.runs * 1e3 if taken else 0.0
 
-
-class _Moves(TorchFunctionMode):
+class _Moves(TorchFunctionMode, _Runs[int]):
     """Times the calls of SHUFFLES that a network's forward functions make, by row."""
 
     def __init__(self, rows: list[nn.Module]) -> None:
         super().__init__()
+        self.runs = []
         self._row: int | None = None
-        self._run: defaultdict[int, float] = defaultdict(float)
-        self._runs: defaultdict[int, list[float]] = defaultdict(list)
         for number, row in enumerate(rows):
             row.register_forward_pre_hook(lambda module, inputs, number=number: self._enter(number))
             row.register_forward_hook(lambda module, inputs, output: self._enter(None))
@@ -125,15 +135,9 @@ class _Moves(TorchFunctionMode):
         try:
             return func(*args, **(kwargs or {}))
         finally:
-            self._run[self._row] += time.perf_counter() - start
+            self.runs[-1][self._row] += time.perf_counter() - start
 
     def run(self, net: nn.Module, image: torch.Tensor) -> None:
-        self._run.clear()
+        self.runs.append(defaultdict(float))
         with self:
             net(image)
-        for row, seconds in self._run.items():
-            self._runs[row].append(seconds)
-
-    def ms(self, row: int) -> float:
-        """Median time of one run in these functions, ms."""
-        return median(self._runs[row]) * 1e3 if self._runs[row] else 0.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketvision.measure.latency import Latency
 from pocketvision.measure.parts import KINDS
@@ -12,6 +12,7 @@ from pocketvision.measure.parts import KINDS
 # What an engine does besides the kinds of layer: channel shuffles, concatenations, splits and the arithmetic of their
 # shapes; and changes of the layout in memory that only the engine's own kernels ask for.
 TIME_KINDS = (*KINDS, "shuffle", "layout")
+Run = TypeVar("Run")
 BEFORE, AFTER = "input", "output"  # what is done to the pixels before the first row, and to the logits
 
 
@@ -76,6 +77,20 @@ class Spent:
             if operation.row not in (BEFORE, AFTER):
                 found[operation.kind] += operation.ms
         return found
+
+
+def usual_runs(runs: Sequence[Run], latency: Latency, total: Callable[[Run], float]) -> list[Run]:
+    """Of the runs of a call that `time_interleaved` timed, the middle half by their total.
+
+    The mean of a part over these is the part of a usual run: such parts add up to a usual whole, which medians of
+    single parts do not where a machine interrupts now this part and now that. `runs` are all since the call was made;
+    what went before the rounds, and the first of each turn, which refills the caches, is left out.
+    """
+    turn = 1 + latency.calls // latency.rounds
+    timed = runs[len(runs) - turn * latency.rounds :]
+    ordered = sorted((run for number, run in enumerate(timed) if number % turn), key=total)
+    cut = len(ordered) // 4
+    return ordered[cut : len(ordered) - cut]
 
 
 def total(operations: Iterable[Operation]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
+from statistics import median
 from typing import Any
 
 from pocketvision.measure.pin import _busy_ticks
@@ -47,7 +48,7 @@ def warnings(
 ) -> list[str]:
     """One sentence for each doubt.
 
-    `before` and `after`: `{busy_cores, spin}` at the start and the end. `used`: (what, threads asked, CPUs used).
+    `before` and `after`: `{busy_cores, spin}` at the start and the end. `used`: (runtime, threads asked, CPUs used).
     """
     said = []
     busy = max((each["busy_cores"] for each in (before, after) if each.get("busy_cores") is not None), default=0.0)
@@ -62,9 +63,12 @@ def warnings(
             f"the processor was {slower:.2f} times slower at the end than at the start: its clock fell (heat, power), "
             "or others share it"
         )
-    for what, threads, cpus in used:
-        if threads > 1 and cpus < TOO_FEW * threads:
-            said.append(f"{what}: {threads} threads were asked for, {cpus:.1f} worked")
-        elif cpus > TOO_MANY * threads:
-            said.append(f"{what}: {threads} threads were asked for, {cpus:.1f} CPUs worked")
+    groups: dict[tuple[str, int], list[float]] = {}
+    for runtime, threads, cpus in used:
+        groups.setdefault((runtime, threads), []).append(cpus)
+    for (runtime, threads), each in groups.items():
+        cpus = median(each)
+        # On a busy machine threads wait for a core: nothing follows about the runtime.
+        if (threads > 1 and cpus < TOO_FEW * threads and busy <= BUSY) or cpus > TOO_MANY * threads:
+            said.append(f"{runtime}: {threads} {'thread' if threads == 1 else 'threads'} asked for, {cpus:.1f} used")
     return said

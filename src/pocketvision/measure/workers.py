@@ -69,9 +69,7 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for client in self._clients.values():
-            if isinstance(client, Inline):
-                client.ask("close")
+        self.release()
         for device in (self.here, self.other, self.remote):
             if device is not None:
                 device.close()
@@ -125,6 +123,12 @@ class Workers:
         reply = client.ask("open", **request, cpus=self._cpus.get(place))
         self._cpus[place] = reply["cpus"]
         return reply
+
+    def release(self) -> None:
+        """Let this process go where it was, if it was pinned; nothing that was opened inside it can run any more."""
+        for client in self._clients.values():
+            if isinstance(client, Inline):
+                client.ask("close")
 
     def _runtimes_of(self, device: Device) -> list[str]:
         if device.name not in self._installed:

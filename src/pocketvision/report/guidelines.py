@@ -35,21 +35,26 @@ def guidelines(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def experiment(table: Mapping[str, Any]) -> tuple[Columns, list[dict[str, Any]]]:
-    """An experiment's columns and lines. Speeds stand for all its columns in one cell, as in `612 · 151 · 37.1`."""
-    by = " · ".join(table["columns"])
-    unit = "times as long, per multiply-add" if table["per_mac"] else "times as long"
+    """An experiment's columns and lines. One cell has all of the experiment's own columns, as in `612/151/37.1`.
+
+    The paper's tables have speeds, as printed there; the others times. A star marks ratios per multiply-add.
+    """
+    by = "/".join(table["columns"])
+    if len(table["columns"]) > 1 and not any(row["paper"] for row in table["rows"]):
+        by = ", ".join(table["columns"])
+    per = "times as long" + "*" * table["per_mac"]
     columns: list[tuple[str, str, str]] = [("label", "", "")]
-    if len({row["widths"] for row in table["rows"]}) > 1:
-        columns.append(("widths", f"channels, {table['columns'][0]}", ""))
-    columns += [("ms", f"ms ({by})", ""), ("ratio", unit, "")]
     if any(row["paper"] for row in table["rows"]):
         columns += [
-            ("here", "images/s here", ""),
+            ("widths", f"channels, {table['columns'][0]}", ""),
+            ("here", f"images/s here, {by}", ""),
+            ("ratio", per, ""),
             ("arm", "paper's ARM", ""),
-            ("arm_ratio", "times", ""),
-            ("gpu", "paper's GPU, batches/s", ""),
-            ("gpu_ratio", "times", ""),
+            ("arm_ratio", "times as long", ""),
+            ("gpu", "paper's GPU", ""),
         ]
+    else:
+        columns += [("ms", f"ms, {by}", ""), ("ratio", per, "")]
     return columns, [_line(row) for row in table["rows"]]
 
 
@@ -59,18 +64,17 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "label": row["label"],
         "widths": row["widths"],
-        "ms": _several(times),
-        "ratio": " · ".join(f"{cell['ratio']:.2f}" for cell in row["cells"]),
-        "here": _several([1000 / ms for ms in times]),
-        "arm": " · ".join(f"{speed:g}" for speed in paper.get("arm_per_second", ())) or None,
-        "arm_ratio": " · ".join(f"{ratio:.2f}" for ratio in paper.get("arm_ratio", ())) or None,
-        "gpu": " · ".join(f"{speed:g}" for speed in paper.get("gpu_per_second", ())) or None,
-        "gpu_ratio": " · ".join(f"{ratio:.2f}" for ratio in paper.get("gpu_ratio", ())) or None,
+        "ms": "/".join(map(text.significant, times)),
+        "ratio": _ratios([cell["ratio"] for cell in row["cells"]]),
+        "here": "/".join(text.significant(1000 / ms) for ms in times),
+        "arm": "/".join(f"{speed:.1f}" for speed in paper.get("arm_per_second", ())) or None,
+        "arm_ratio": _ratios(paper.get("arm_ratio", ())),
+        "gpu": "/".join(f"{speed:g}" for speed in paper.get("gpu_per_second", ())) or None,
     }
 
 
-def _several(values: Sequence[float]) -> str:
-    return " · ".join(text.significant(value) for value in values)
+def _ratios(values: Sequence[float]) -> str | None:
+    return "/".join(f"{value:.2f}" for value in values) or None
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -87,6 +91,8 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
         else f"{machine['cpu']}, {threads} threads, {report['runtime']} {report['version']}, {machine['time']}."
     )
     yield report["rule"]
+    if any(table["per_mac"] for table in report["experiments"]):
+        yield "A star: per multiply-add, because whole channels cannot make these networks exactly equal."
     if any(row["paper"] for table in report["experiments"] for row in table["rows"]):
         yield report["source"]
 

@@ -33,7 +33,7 @@ def facts(machine: Mapping[str, Any]) -> list[dict[str, str]]:
     clock = machine.get("frequency") or {}
     told: dict[str, Any] = {
         "CPU": machine.get("cpu"),
-        "cores": f"{machine.get('cores')} usable, {machine.get('architecture')}",
+        "cores": f"{machine['cores']} usable, {machine.get('architecture')}" if machine.get("cores") else None,
         "vector units": ", ".join(UNITS.get(name, name) for name in machine.get("instructions") or []),
         "caches": ", ".join(f"{name} {binary(size)}" for name, size in caches.items()),
         "memory": binary(machine.get("memory")) if machine.get("memory") else None,
@@ -52,6 +52,8 @@ def peaks(machine: Mapping[str, Any]) -> list[dict[str, Any]]:
     """`[{what, "1", "2", ..., source}]`: each peak on each number of threads that was measured, with its unit."""
     measured: Mapping[str, Mapping[str, Any]] = machine.get("peaks") or {}
     rows: list[dict[str, Any]] = []
+    if not measured:
+        return rows
     for what, key, unit, source in (
         ("float32", "fma_gflops", "GFLOP/s", "fma_source"),
         ("int8", "int8_gops", "GOP/s", "int8_source"),

@@ -99,7 +99,8 @@ class Runnable(Protocol):
 def get_runtime(name: str) -> ModuleType:
     """The module of a runtime. InputError for an unknown name, and for one whose library is not installed."""
     if name not in RUNTIMES:
-        near = difflib.get_close_matches(name.lower(), RUNTIMES, 1, 0.4)
+        longer = [known for known in RUNTIMES if name and known.startswith(name.lower())]
+        near = longer or difflib.get_close_matches(name.lower(), RUNTIMES, 1, 0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(RUNTIMES)}"
         raise InputError(f"unknown runtime {name!r}: {hint}")
     try:

@@ -42,12 +42,14 @@ def load(path: str | Path, threads: int = 0) -> Loaded:
     contents, threads = unpack(path), threads or usable_cores()
     if portable_lib._threadpool_get_thread_count() != threads:
         portable_lib._unsafe_reset_threadpool(threads)
+    program = contents.body
     try:
-        module = portable_lib._load_for_executorch_from_buffer(contents.body)
+        module = portable_lib._load_for_executorch_from_buffer(program)
     except RuntimeError as error:
         raise InputError(f"{path} cannot be loaded by ExecuTorch: {' '.join(str(error).split())}") from error
 
-    def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def answer(images: NDArray[np.uint8], keep: bytes = program) -> NDArray[np.float32]:
+        # The module reads the program where it lies: it must live as long as this function (`keep`).
         outputs: list[Any] = module.run_method("forward", [torch.from_numpy(images)])
         return np.array(outputs[0].numpy())  # a copy: the next call writes into the same memory
 

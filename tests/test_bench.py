@@ -1,0 +1,417 @@
+"""Comparisons over several processes: the worker's words, wrong answers, engines that fail, the packed file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import ROOT, Ran, command_environment
+from pocketvision.blocks import Conv, Separable
+from pocketvision.data.image import preprocessing_for
+from pocketvision.errors import InputError
+from pocketvision.heads import Classifier
+from pocketvision.measure import netfile, watch
+from pocketvision.measure.bench import bench, bench_report
+from pocketvision.measure.device import Local, open_device
+from pocketvision.measure.entries import Entry
+from pocketvision.measure.outcome import Measured, judge, rows
+from pocketvision.measure.turns import take_turns
+from pocketvision.measure.worker import Worker, random_pixels
+from pocketvision.measure.workers import Client
+from pocketvision.network import Network, build
+from pocketvision.runtimes import RUNTIMES, is_installed, onnxruntime, packed, torch_folded
+from pocketvision.runtimes import torch as torch_runtime
+from pocketvision.spec import Spec
+
+QUICK: dict[str, Any] = {"rounds": 6, "seconds": 0.0005}
+# ncnn reads grey and colour pixels by functions of its own; the rest is the same graph in all of them
+ENGINES = [("openvino", 3), ("litert", 3), ("executorch", 3), ("mnn", 1), ("ncnn", 1), ("ncnn", 3), ("ncnn", 5)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    with torch_runtime.thread_count(1):
+        yield
+
+
+def tiny(name: str = "tiny", channels: int = 3) -> Network:
+    torch.manual_seed(0)
+    rows = (Conv(3, 8, "relu", 2), Separable(3, 16, "hswish"))
+    net = build(Spec(name, rows, Classifier(3), (16, 24), channels))
+    net.preprocessing = preprocessing_for((16, 24), channels)
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight.normal_(std=1.0)  # answers that can be told apart
+    return net
+
+
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> Path:
+    return onnxruntime.convert(tiny(), tmp_path / "tiny.onnx", macs=1000)
+
+
+# The worker
+
+
+def test_the_worker_answers_line_by_line(onnx_file: Path) -> None:
+    """In a real process that has no torch."""
+    requests: list[dict[str, Any]] = [
+        {"do": "open", "runtime": "onnxruntime", "path": str(onnx_file), "threads": 1, "batch": 2, "seed": 3},
+        {"do": "warm", "id": 0, "seconds": 0.001, "turn": 0.0},
+        {"do": "turn", "id": 0},
+        {"do": "memory", "id": 0},
+        {"do": "open", "runtime": "onnxruntime", "path": str(onnx_file), "threads": 2},
+        {"do": "open", "runtime": "onnxruntime", "path": "/nowhere.onnx", "threads": 1},
+        {"do": "dance"},
+        {"do": "turn", "id": 7},
+        {"do": "runtimes"},
+        {"do": "machine"},
+        {"do": "conditions"},
+        {"do": "close"},
+    ]
+    code = "import sys; sys.modules['torch'] = None; from pocketvision.measure.worker import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input="".join(json.dumps(request) + "\n" for request in requests),
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    opened, warm, turn, memory, threads, nowhere, dance, unknown, runtimes, machine, conditions, close = (
+        json.loads(line) for line in done.stdout.splitlines()
+    )
+    runnable = onnxruntime.load(onnx_file, 1)
+    expected = runnable.run(random_pixels(runnable.preprocessing, 2, 3))
+    np.testing.assert_allclose(np.array(opened["answer"]), expected, atol=1e-6)
+    assert (opened["id"], opened["runtime"], opened["macs"]) == (0, "onnxruntime", 1000)
+    assert opened["load_ms"] > 0 and opened["params"] == runnable.info["params"]
+    assert warm["cpus_used"] > 0
+    assert len(turn["seconds"]) == 3 and min(turn["seconds"]) > 0
+    assert set(memory) == {"memory_bytes", "peak_bytes", "resident_bytes"}
+    assert "one process per thread count" in threads["error"]
+    assert "there is no file" in nowhere["error"]
+    assert "cannot 'dance'" in dance["error"]
+    assert "IndexError" in unknown["error"]
+    assert "onnxruntime" in runtimes["runtimes"] and "torch" not in runtimes["runtimes"]
+    assert machine["machine"]["cpu"] and conditions["spin"] > 0
+    assert close == {}
+
+
+def test_the_worker_ends_with_its_input() -> None:
+    device = Local()
+    client = Client(device)
+    assert "onnxruntime" in client.ask("runtimes")["runtimes"]
+    device.close()
+    assert client.process.poll() == 0
+    with pytest.raises((InputError, KeyError, ValueError)):
+        client.ask("runtimes")
+
+
+def test_a_worker_that_dies_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot start /nowhere/python: no such file"):
+        Local("/nowhere/python").start()
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\necho 'something is missing' >&2\nexit 3\n")
+    fake.chmod(0o755)
+    device = Local(fake)
+    client = Client(device)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"ended early \(something is missing\)") as raised:
+            client.ask("runtimes")
+        assert "\n" not in str(raised.value)
+    device.close()
+
+
+def test_a_worker_inside_this_process_is_unpinned_at_its_end(onnx_file: Path) -> None:
+    import gc
+    import os
+
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    worker = Worker()
+    worker.handle({"do": "open", "runtime": "onnxruntime", "path": onnx_file, "threads": 1})
+    worker.handle({"do": "warm", "id": 0, "seconds": 0})
+    assert not gc.isenabled()
+    worker.handle({"do": "close"})
+    assert gc.isenabled()
+    assert before is None or os.sched_getaffinity(0) == before
+    with pytest.raises(InputError, match="closed"):
+        worker.handle({"do": "turn", "id": 0})
+
+
+def test_batches_begin_with_the_same_image() -> None:
+    preprocessing = tiny().preprocessing
+    one, four = random_pixels(preprocessing, 1, 5), random_pixels(preprocessing, 4, 5)
+    assert one.shape == (1, 16, 24, 3) and four.shape == (4, 16, 24, 3)
+    assert np.ptp(one) > 200 and not np.array_equal(one, random_pixels(preprocessing, 1, 6))
+
+
+# Turns and rows
+
+
+def test_turns_are_shuffled_and_failures_stand_aside() -> None:
+    log: list[str] = []
+
+    def turn(name: str) -> list[float]:
+        log.append(name)
+        if name == "c" and log.count("c") == 3:
+            raise InputError("c broke")
+        return [0.001, 0.002, 0.003]
+
+    taken, failed = take_turns({name: lambda name=name: turn(name) for name in "abc"}, rounds=8, seed=1)
+    assert failed == {"c": "c broke"}
+    assert {name: len(rounds) for name, rounds in taken.items()} == {"a": 8, "b": 8}
+    assert log.count("c") == 3
+    assert len({tuple(log[start : start + 3]) for start in (0, 3, 6)}) > 1
+    with pytest.raises(InputError, match="at least 6"):
+        take_turns({}, rounds=5)
+
+
+def test_an_answer_is_judged_by_the_range_of_the_right_ones() -> None:
+    expected = 0.001 + np.linspace(0, 1e-5, 100).reshape(1, 100)  # an untrained network
+    assert judge(expected + 1e-9, expected) == (pytest.approx(1e-9), False)
+    assert judge(np.full((1, 100), 0.001), expected)[1]  # within 1e-2, and nonsense
+    assert judge(expected[:, ::-1], expected)[1]
+    assert judge(expected * np.nan, expected) == (np.inf, True)
+    assert judge(expected[:, :50], expected)[1]
+    trained = np.eye(3)
+    assert not judge(trained + 0.005, trained)[1] and judge(trained + 0.02, trained)[1]
+
+
+def measured(model: str, medians: list[float], threads: int = 1) -> Measured:
+    one = Measured(Entry(model, "onnxruntime", None, 10, 1_000_000, {}), threads, 1)
+    one.taken = [[seconds] * 3 for seconds in medians]
+    return one
+
+
+def test_rows_compare_within_threads_and_never_split_a_tie() -> None:
+    found = [
+        measured("fast", [0.001, 0.0011, 0.0012] * 3),
+        measured("alike", [0.0012, 0.0011, 0.00125] * 3),
+        measured("slow", [0.002] * 9),
+        measured("two threads", [0.0008] * 9, threads=2),
+        measured("absent", []),
+    ]
+    found[-1].error = "no such engine"
+    fast, alike, slow, two, absent = rows(found, {1: 100.0, 2: None}, None)
+    assert (fast["ratio_to_fastest"], two["ratio_to_fastest"]) == (1, 1)
+    assert (fast["tied"], alike["tied"], slow["tied"]) == (True, True, False)
+    assert slow["ratio_to_fastest"] == pytest.approx(2 / 1.1)
+    assert slow["ratio_low"] < slow["ratio_to_fastest"] < slow["ratio_high"]
+    assert slow["fraction_of_peak"] == pytest.approx(2 * 1e6 / 0.002 / 1e9 / 100)
+    assert two["fraction_of_peak"] is None
+    assert absent["median_ms"] is None and absent["tied"] is None and absent["error"] == "no such engine"
+    assert set(absent) == set(fast)
+
+
+def test_doubts_are_put_into_words() -> None:
+    quiet = {"busy_cores": 0.0, "spin": 0.001}
+    assert watch.warnings(quiet, quiet, [("torch", 2, 1.9), ("mnn", 1, 1.0)], 2) == []
+    (few,) = watch.warnings(quiet, quiet, [("torch", 2, 1.0), ("torch", 2, 1.1), ("mnn", 2, 2.0)], 2)
+    assert few == "torch: 2 threads asked for, 1.1 used" or few == "torch: 2 threads asked for, 1.0 used"
+    (many,) = watch.warnings(quiet, quiet, [("litert", 1, 2.0)], 2)
+    assert many == "litert: 1 thread asked for, 2.0 used"
+    busy, slow = watch.warnings({**quiet, "busy_cores": 1.5}, {**quiet, "spin": 0.0013}, [("torch", 2, 1.0)], 2)
+    assert "1.5 of 2 cores" in busy and "1.30 times slower" in slow
+    assert watch.warnings({"busy_cores": None, "spin": None}, {}, [], 1) == []
+    assert watch.spin(1) > 0
+
+
+# bench over processes
+
+
+def test_bench_over_threads_and_batches(tmp_path: Path) -> None:
+    report = bench_report([tiny()], ["onnxruntime"], threads=[1, 2], batch=[1, 2], keep=tmp_path, **QUICK)
+    found = [(row["threads"], row["batch"], row["ratio_to_fastest"]) for row in report["results"]]
+    assert found == [(1, 1, 1), (1, 2, 1), (2, 1, 1), (2, 2, 1)]
+    for row in json.loads(json.dumps(report["results"])):
+        assert 0 <= row["max_error"] < 1e-5 and row["error"] is None and not row["wrong"] and row["tied"]
+        assert row["load_ms"] > 0 and row["cpus_used"] > 0 and row["version"]
+    assert set(report) == {"results", "warnings", "machine", "load", "sgemm_gflops", "time"}
+    assert set(report["sgemm_gflops"]) == {1, 2}
+    (folder,) = tmp_path.iterdir()
+    (file,) = folder.iterdir()
+    written = file.stat().st_mtime_ns
+    bench([tiny()], keep=tmp_path, **QUICK)  # the same weights: the file is used again
+    assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [written]
+
+
+def test_bench_runs_torch_in_processes_of_its_own() -> None:
+    results = bench([tiny()], ["torch", "torch_folded", "onnxruntime"], **QUICK)
+    assert [row["runtime"] for row in results] == ["torch", "torch_folded", "onnxruntime"]
+    assert all(row["max_error"] < 1e-5 for row in results)
+    assert len({row["version"] for row in results[:2]}) == 1
+
+
+def test_another_interpreter_runs_what_this_one_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stand-in runtime that only the other interpreter has: ONNX Runtime under another name."""
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "elsewhere.py").write_text("")
+    (library / "elsewhere_runtime.py").write_text(
+        "import elsewhere\nfrom pocketvision.runtimes.onnxruntime import convert, load\n"
+    )
+    (library / "sitecustomize.py").write_text(
+        "import pocketvision.runtimes as r\n"
+        "r.RUNTIMES['elsewhere'] = 'elsewhere_runtime'\nr.LIBRARIES['elsewhere'] = ('elsewhere',)\n"
+    )
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{library}:$PYTHONPATH" exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setitem(RUNTIMES, "elsewhere", "elsewhere_runtime")
+    with pytest.raises(InputError, match="needs elsewhere_runtime, which is not installed"):
+        bench([tiny()], ["elsewhere", "onnxruntime"], **QUICK)
+    results = bench([tiny()], ["elsewhere", "onnxruntime"], python=python, **QUICK)
+    assert [(row["error"], row["wrong"]) for row in results] == [(None, False)] * 2
+
+
+def test_an_engine_that_fails_does_not_end_the_comparison(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, onnx_file: Path
+) -> None:
+    files = {"good": onnx_file, "lost": tmp_path / "lost.onnx"}
+    with pytest.raises(InputError, match="there is no file"):
+        bench(files, **QUICK)
+    net = tiny()
+    kept = tmp_path / "kept"
+    bench([net], keep=kept, **QUICK)
+    (folder,) = kept.iterdir()
+    other = tiny()
+    with torch.no_grad():
+        for layer in other.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight.mul_(-1)
+    onnxruntime.convert(other, folder / "model.onnx")  # what answers differently is not timed
+    right, wrong = bench([net], ["torch", "onnxruntime"], keep=kept, **QUICK)
+    assert right["error"] is None and right["ratio_to_fastest"] == 1
+    assert wrong["wrong"] and wrong["median_ms"] is None and "its answer is wrong" in wrong["error"]
+    with pytest.raises(InputError, match="its answer is wrong"):
+        bench([net], keep=kept, **QUICK)
+
+
+def test_devices_are_opened_by_their_address() -> None:
+    device = Local()
+    assert open_device(device) is device
+    assert open_device(None).name == "here"
+    assert device.put(Path("a.onnx")) == "a.onnx"
+
+
+def test_a_network_travels_as_its_model_file(tmp_path: Path) -> None:
+    net = tiny()
+    again = netfile.load(netfile.save(net, tmp_path))
+    assert netfile.digest(again) == netfile.digest(net)
+    with torch.no_grad():
+        next(again.parameters()).add_(1e-3)
+    assert netfile.digest(again) != netfile.digest(net)
+
+
+# The runtimes
+
+
+def test_folding_changes_no_answer() -> None:
+    net = tiny()
+    net.train()(torch.randn(4, 3, 16, 24))
+    net.eval()
+    images = random_pixels(net.preprocessing, 3)
+    folded = torch_folded.load(net, 1)
+    np.testing.assert_allclose(folded.run(images), torch_runtime.load(net, 1).run(images), atol=1e-6)
+    assert folded.runtime == "torch_folded"
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded.shipped.modules())
+    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in net.modules())
+
+
+@pytest.mark.parametrize(("runtime", "channels"), ENGINES)
+def test_engines_answer_as_pytorch(runtime: str, channels: int, tmp_path: Path) -> None:
+    """Where the engine is installed: in a process of its own, for some of them end it."""
+    if not is_installed(runtime):
+        pytest.skip(f"{runtime} is not installed")
+    net = tiny(channels=channels)
+    net.classes, net.task = ("ant", "bee", "cat"), "multilabel" if channels == 1 else "classify"
+    try:
+        results = bench([net], [runtime], batch=[1, 2], **QUICK)
+    except InputError as error:
+        if "is not installed" in str(error):
+            pytest.skip(str(error))
+        raise
+    for row in results:
+        assert row["error"] is None and row["max_error"] < 1e-4 and row["runtime"] == runtime
+        assert row["params"] and row["macs"]
+
+
+def test_packed_files_carry_what_they_need_and_notice_changes(tmp_path: Path) -> None:
+    net = tiny()
+    path = packed.pack(tmp_path / "a.mnn", packed.describe(net, 7), b"engine", {"more": b"weights"})
+    contents = packed.unpack(path)
+    assert (contents.body, contents.members) == (b"engine", {"more": b"weights"})
+    assert path.read_bytes().startswith(b"engine")
+    runnable = packed.loaded(contents.info, lambda images: images, path, 1, "mnn", "1.0")  # type: ignore[arg-type, return-value]
+    assert runnable.classes == net.classes and runnable.preprocessing == net.preprocessing
+    assert (runnable.task, runnable.info["macs"]) == ("classify", 7)
+    data = path.read_bytes()
+    for changed, message in (
+        (b"motors" + data[6:], "altered"),
+        (data[:-10], "damaged"),
+        (b"no network", "damaged"),
+        (b"", "damaged"),
+    ):
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=message) as raised:
+            packed.unpack(path)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match="there is no file"):
+        packed.unpack(tmp_path / "none.mnn")
+    with pytest.raises(InputError, match="format version 9"):
+        packed.loaded({**contents.info, "format_version": 9}, None, path, 1, "mnn", "1.0")  # type: ignore[arg-type]
+
+
+def test_no_runtime_reaches_for_the_network_or_installs() -> None:
+    """MNN's own tools do both when they are imported."""
+    for path in (ROOT / "src" / "pocketvision" / "runtimes").glob("*.py"):
+        code = [line for line in path.read_text().splitlines() if line.lstrip().startswith(("import ", "from "))]
+        assert not any("MNN.tools" in line for line in code), path
+
+
+# The command
+
+
+def test_bench_command(run_cli: Callable[..., Ran], onnx_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    status, stdout, stderr = run_cli("bench", onnx_file, "--threads", "1,2", "--batch", "1", "--out", out, "--json")
+    assert status == 0, stderr
+    results = json.loads(stdout)
+    assert [row["threads"] for row in results] == [1, 2]
+    saved = json.loads(out.read_text())
+    assert saved["results"] == results and saved["machine"]["cpu"] and saved["time"]
+    assert saved["command"].startswith("pocketvision bench") and set(saved["load"]) == {"before", "after"}
+    status, stdout, stderr = run_cli("bench", "--compare", out, out)
+    assert status == 0 and stdout.count("same") == 2, stderr
+    status, stdout, stderr = run_cli("bench", "--compare", out, out, "--json")
+    assert {row["verdict"] for row in json.loads(stdout)["rows"]} == {"same"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to time"),
+        (["x.onnx", "--threads", "two"], "--threads two: give 1 or more"),
+        (["x.onnx", "--batch", "0"], "--batch 0"),
+        (["x.onnx", "--runtime", "opnvino"], "did you mean 'openvino'"),
+        (["x.onnx", "--out", "/nowhere/a.json"], "there is no folder /nowhere"),
+        (["x.onnx", "--compare", "a", "b"], "leave out the models"),
+        (["--compare", "a.json", "b.json"], "cannot read a.json"),
+    ],
+)
+def test_bench_command_says_what_is_wrong(
+    arguments: list[str], message: str, run_cli: Callable[..., Ran], tmp_path: Path
+) -> None:
+    status, stdout, stderr = run_cli("bench", *arguments, cwd=tmp_path)
+    assert (status, stdout) == (2, "")
+    assert message in stderr and stderr.count("\n") == 1
