@@ -34,7 +34,7 @@ def load_weights(
     _adapt_stem(tensors, net, source)
     _adapt_classifier(tensors, net, found, not _are_numbers(net.classes) if named is None else named)
     fill(net, tensors, source)
-    if found.looks and net.spec.channels == 3 == found.channels:
+    if found.looks and net.spec.channels == found.channels == len(found.looks.mean):
         net.preprocessing = found.looks.at(net.spec.size)
     net.provenance["pretrained"] = found.name
 
@@ -42,13 +42,14 @@ def load_weights(
 def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights, named: bool) -> None:
     bias = tensors.get(CLASSIFIER + "bias")
     trained, wanted = 0 if bias is None else len(bias), net.spec.head.classes
+    names = weights.classes
     if weights.background and trained == wanted + 1:
         for name in ("weight", "bias"):
             tensors[CLASSIFIER + name] = tensors[CLASSIFIER + name][1:]
-        trained = wanted
-    known = {name: index for index, name in enumerate(weights.classes)}
-    if trained == wanted and (not known or net.classes == weights.classes or not named):
-        own = weights.classes or (_imagenet_classes() if trained == 1000 else ())
+        trained, names = wanted, names[1:]
+    known = {name: index for index, name in enumerate(names)}
+    if trained == wanted and (not known or net.classes == names or not named):
+        own = names or (_imagenet_classes() if trained == 1000 else ())
         net.classes = own if own and not named else net.classes
         return
     if not named:

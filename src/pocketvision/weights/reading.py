@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
 from pocketvision.weights import caffe, deep_compression, tflite_nets
 from pocketvision.weights.recognised import Looks, Recognised, Tensors
@@ -21,12 +22,13 @@ SUFFIXES = ".pth, .pt, .bin, .safetensors, .tflite, .npz or .net"
 
 @dataclass(frozen=True)
 class Read:
-    """What a file holds: tensors, and where the file says so itself, the network, the classes and the preprocessing."""
+    """What a file or folder holds: tensors, and where it says so itself, the network, classes, preprocessing, task."""
 
     tensors: Tensors
     recognised: Recognised | None = None
     classes: tuple[str, ...] = ()
     looks: Looks | None = None
+    task: Task = "classify"
 
 
 def read(path: Path) -> Read:

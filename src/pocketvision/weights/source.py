@@ -1,4 +1,4 @@
-"""Where weights come from: a file, state dict or module of another library, a model file of ours, a download."""
+"""Where weights come from: a file, folder, state dict or module of another library, a model file of ours, the Hub."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
 from pocketvision.spec import Row, Spec
-from pocketvision.weights import hub, reading
+from pocketvision.weights import folder, hub, pytorchcv, reading, timm, transformers
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
 from pocketvision.weights.libraries import recognise
@@ -37,19 +38,20 @@ class Weights:
     spec: Spec | None = None
     foreign: Recognised | None = None
     looks: Looks | None = None
+    task: Task = "classify"
 
     @property
     def name(self) -> str:
-        """Short, for people: the file's name."""
-        return Path(self.source).name
+        """Short, for people: the file's name, or the whole one on the Hub."""
+        return self.source if hub.is_name(self.source) else Path(self.source).name
 
     @property
     def channels(self) -> int:
         """Input channels that the tensors were trained on."""
-        return self.spec.channels if self.spec else 3
+        return self.spec.channels if self.spec else len(self.looks.mean) if self.looks else 3
 
     @property
-    def resolution(self) -> int | None:
+    def resolution(self) -> int | tuple[int, int] | None:
         return self.foreign.resolution if self.foreign else None
 
     @property
@@ -82,8 +84,8 @@ def _shape(row: Row) -> tuple[type, int]:
 
 def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> Weights:
     """Read weights and recognise what they are of. `source` is a file or folder, a state dict, a module of another
-    library, or "auto": published weights, from the disk where they were downloaded before, else downloaded after
-    asking. InputError when that fails.
+    library, "hf:owner/name" (on the Hugging Face Hub, "@revision" behind it), or "auto": published weights, from the
+    disk where they were downloaded before, else downloaded after asking. InputError when that fails.
     """
     if isinstance(source, Weights):
         return source
@@ -91,6 +93,8 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> W
         return _of_a_module(source)
     if isinstance(source, dict):
         return _of_another_library(dict(source), "this state dict")
+    if hub.is_name(source):
+        return replace(open_weights(hub.download(str(source))), source=str(source))
     if str(source) == AUTO and not Path(source).exists():
         source = hub.fetch()
     path = Path(source)
@@ -102,9 +106,13 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> W
         p = net.preprocessing
         looks = Looks(p.mean, p.std, 0.875, p.interpolation, p.crop_first)
         return Weights(dict(net.state_dict()), match[1], width, str(source), net.classes, net.spec, looks=looks)
-    read = reading.read(path)
-    found = _of_another_library(read.tensors, str(source), read.recognised)
-    return replace(found, classes=read.classes or found.classes, looks=read.looks or found.looks)
+    return _of_read(folder.read(path) if path.is_dir() else reading.read(path), str(source))
+
+
+def _of_read(read: reading.Read, source: str) -> Weights:
+    found = _of_another_library(read.tensors, source, read.recognised)
+    looks = read.looks or found.looks
+    return replace(found, classes=read.classes or found.classes, looks=looks, task=read.task)
 
 
 def _of_another_library(tensors: Tensors, source: str, found: Recognised | None = None) -> Weights:
@@ -120,9 +128,13 @@ def _of_another_library(tensors: Tensors, source: str, found: Recognised | None 
 
 
 def _of_a_module(module: nn.Module) -> Weights:
-    """A live network says itself what its file does not: epsilon and momentum of its BatchNorm."""
-    tensors = dict(module.state_dict())
-    weights = _of_another_library(tensors, f"this {type(module).__name__}")
+    """A live network says itself what its file does not: epsilon and momentum of its BatchNorm, shortcuts, config."""
+    tensors, source = dict(module.state_dict()), f"this {type(module).__name__}"
+    config = transformers.config_of(module)
+    if config is not None:
+        return _of_read(transformers.read(tensors, config, source), source)
+    found = timm.of_module(module, tensors) or pytorchcv.of_module(module, tensors)
+    weights = _of_another_library(tensors, source, found)
     norm = next((part for part in module.modules() if isinstance(part, nn.BatchNorm2d)), None)
     if norm is None or weights.foreign is None:
         return weights
