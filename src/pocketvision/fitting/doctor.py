@@ -54,7 +54,7 @@ def embedding_of(weights: Weights | None) -> Embedding:
     keep_freed_memory()
     classes, channels = weights.classes or None, weights.channels
     net = (
-        create_model(weights.family, weights.width, SIDE, classes, channels, weights)
+        create_model(weights.base, weights.width, SIDE, classes, channels, weights)
         .eval()
         .to(memory_format=torch.channels_last)
     )

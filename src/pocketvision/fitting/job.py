@@ -32,6 +32,7 @@ from pocketvision.fitting.survey import survey
 from pocketvision.fitting.verdict import Shipped, make_report, time_again
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
+from pocketvision.models import split_name
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
@@ -144,7 +145,7 @@ def _run(
     looked = survey(dataset.splits["train"])
     channels = weights.channels if weights else looked.channels
     limits = Limits(**settings["limits"])
-    known = (weights.family, weights.width) if weights else None
+    known = (split_name(weights.base).base, weights.width) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED))
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
     start = Start(dataset.classes, channels, seed, weights, dataset.task, looked.side)

@@ -131,11 +131,12 @@ def spec_for(
     if weights is None:
         return create_spec(name, width, resolution, classes, channels, groups=groups, bypass=bypass)
     named = split_name(name)
-    if named.family == weights.family:
+    theirs = split_name(weights.base)
+    if named.family == theirs.family:
         width = weights.width if width is None and named.width is None else width
         resolution = weights.resolution if resolution is None and named.resolution is None else resolution
         if named.option is None and groups is None and bypass is None:
-            groups, bypass = (weights.option, None) if isinstance(weights.option, int) else (None, weights.option)
+            groups, bypass = (theirs.option, None) if isinstance(theirs.option, int) else (None, theirs.option)
     return weights.adapted(create_spec(name, width, resolution, classes, channels, groups=groups, bypass=bypass))
 
 

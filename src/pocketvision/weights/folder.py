@@ -49,12 +49,13 @@ def read(folder: Path) -> reading.Read:
     if found is None:
         raise InputError(f"{folder} holds timm's {config['architecture']}: none of the networks that pocketvision has")
     try:
-        return _of_timm(reading.Read(tensors), found, config)
+        return of_timm(reading.Read(tensors), found, config)
     except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"{folder / CONFIG} is damaged ({error!r}): take another copy") from None
 
 
-def _of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> reading.Read:
+def of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> reading.Read:
+    """What timm's configuration says beside the tensors: statistics, crop, resolution, labels, TensorFlow's padding."""
     said = {**config, **config.get("pretrained_cfg", {})}
     if str(config["architecture"]).startswith("tf_"):
         known = found.adapt

@@ -52,11 +52,17 @@ class Weights:
 
     @property
     def resolution(self) -> int | tuple[int, int] | None:
-        return self.foreign.resolution if self.foreign else None
+        return self.spec.resolution if self.spec else self.foreign.resolution if self.foreign else None
 
     @property
     def option(self) -> Any:
         return self.foreign.option if self.foreign else None
+
+    @property
+    def base(self) -> str:
+        """The family with its own dial, as names have it: `shufflenet_v1_g8`."""
+        prefix = "g" if isinstance(self.option, int) else ""
+        return self.family if self.option is None else f"{self.family}_{prefix}{self.option}"
 
     @property
     def background(self) -> bool:
@@ -135,6 +141,10 @@ def _of_a_module(module: nn.Module) -> Weights:
         return _of_read(transformers.read(tensors, config, source), source)
     found = timm.of_module(module, tensors) or pytorchcv.of_module(module, tensors)
     weights = _of_another_library(tensors, source, found)
+    shown = getattr(module, "pretrained_cfg", None)  # timm's
+    if isinstance(shown, dict) and shown and weights.foreign:
+        read = folder.of_timm(reading.Read(tensors), weights.foreign, {"architecture": "", "pretrained_cfg": shown})
+        weights = _of_read(read, source)
     norm = next((part for part in module.modules() if isinstance(part, nn.BatchNorm2d)), None)
     if norm is None or weights.foreign is None:
         return weights
