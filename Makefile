@@ -12,16 +12,15 @@ help: ## list the targets
 demo: .venv/.installed ## fit a network to the built-in digits under 0.3 ms; the report lands in runs/demo
 	$(BIN)/pocketvision fit digits --budget 0.3ms --threads 1 --out runs/demo
 
-test: .venv/.installed ## run the tests
-	$(BIN)/python -m pytest
+test: .venv/.installed ## run the tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.installed ## run the linter, the formatter's check and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-parity: .venv/.installed ## compare every family with timm, transformers, pytorchcv and torchvision (installs them)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,parity]'
+parity: .venv/.installed ## compare every family with the modules of torchvision, timm, transformers and pytorchcv
 	$(BIN)/python experiments/parity/run.py
 
 wheel: .venv/.installed ## build the wheel into dist/
