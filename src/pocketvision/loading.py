@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pocketvision.network import Network
     from pocketvision.runtimes.predictor import Exported
 
+FOREIGN = (".pth", ".pt", ".bin", ".tflite", ".npz", ".net")
+
 
 def load(path: str | Path, threads: int = 0) -> Network | Exported:
     """`model.safetensors` (or the folder that holds it) -> Network; `model.onnx` -> Exported, without torch.
@@ -42,6 +44,8 @@ def load(path: str | Path, threads: int = 0) -> Network | Exported:
         return Exported(onnxruntime.load(path, threads))
     from pocketvision.weights import file  # needs torch
 
+    if path.suffix in FOREIGN:
+        raise InputError(f"{path} holds weights of another library: give a network's name and --pretrained {path}")
     return file.load(path)
 
 

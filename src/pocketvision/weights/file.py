@@ -139,7 +139,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             ) from None
         raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
     if KEY not in metadata:
-        raise InputError(f"{path} is a safetensors file, but not one of pocketvision's (no description inside)")
+        raise InputError(
+            f"{path} is a safetensors file, but not one of pocketvision's: of another library, give its "
+            "network's name and --pretrained"
+        )
     try:
         description = json.loads(metadata[KEY])
     except ValueError as error:

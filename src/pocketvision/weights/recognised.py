@@ -25,6 +25,11 @@ class Looks:
     interpolation: str = "bilinear"
     crop_first: bool = False
 
+    def grey(self) -> Looks:
+        """The same for grey images, which stand for all colours at once."""
+        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
+        return replace(self, mean=(mean,), std=(std,))
+
     def at(self, size: tuple[int, int]) -> Preprocessing:
         """The preprocessing of images for an input of height x width px; small ones are shown whole."""
         share = self.share if max(size) > SMALL else 1.0

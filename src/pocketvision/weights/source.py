@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
-from pocketvision.spec import Row, Spec
+from pocketvision.network import Network
+from pocketvision.spec import Spec
 from pocketvision.weights import folder, hub, pytorchcv, reading, timm, transformers
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
@@ -26,7 +27,8 @@ class Weights:
     """Trained tensors as their source names them, and the network that they are of.
 
     `classes` are the names of the classifier's outputs, empty where the source does not say. `spec` is there when the
-    source is a model file of ours: its tensors have our names. `resolution` is the side that the source was trained at,
+    source is a network of ours (`network`): its tensors have our names. `module` is the live one of another library,
+    where that was the source. `resolution` is the side that the source was trained at,
     px; None where it does not say. `option` is the family's own dial: groups, bypass.
     """
 
@@ -39,6 +41,8 @@ class Weights:
     foreign: Recognised | None = None
     looks: Looks | None = None
     task: Task = "classify"
+    network: Network | None = None
+    module: nn.Module | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +52,11 @@ class Weights:
     @property
     def channels(self) -> int:
         """Input channels that the tensors were trained on."""
-        return self.spec.channels if self.spec else len(self.looks.mean) if self.looks else 3
+        if self.spec:
+            return self.spec.channels
+        # The convolutions that are no 1x1 take one channel (depthwise), many, or, the first, those of the image.
+        taken = {tensor.shape[1] for tensor in self.tensors.values() if tensor.ndim == 4 and tensor.shape[2] > 1}
+        return next((channels for channels in (3, 2, 4) if channels in taken), 1)
 
     @property
     def resolution(self) -> int | tuple[int, int] | None:
@@ -73,10 +81,12 @@ class Weights:
         """`spec` with what the source does otherwise: padding, epsilon, activations."""
         if self.foreign:
             return self.foreign.adapt(spec)
-        if self.spec is None or [_shape(row) for row in self.spec.trunk] != [_shape(row) for row in spec.trunk]:
+        if self.spec is None or _family_and_width(spec.name) != (self.family, self.width):
             return spec
-        rows = zip(self.spec.trunk, spec.trunk, strict=True)
-        trunk = tuple(was if was.stride == row.stride else replace(was, stride=row.stride) for was, row in rows)  # type: ignore[type-var]
+        trunk = self.spec.trunk
+        if spec.resolution != self.spec.resolution and len(trunk) == len(spec.trunk):
+            rows = zip(trunk, spec.trunk, strict=True)
+            trunk = tuple(was if was.stride == row.stride else replace(was, stride=row.stride) for was, row in rows)  # type: ignore[type-var]
         return replace(spec, trunk=trunk, conventions=self.spec.conventions)
 
     def named_for(self, spec: Spec) -> dict[str, Tensor]:
@@ -84,8 +94,11 @@ class Weights:
         return by_our_names(self.tensors, self.foreign.names(spec), spec) if self.foreign else dict(self.tensors)
 
 
-def _shape(row: Row) -> tuple[type, int]:
-    return type(row), row.out
+def _family_and_width(name: str) -> tuple[str, float]:
+    """Of a network's name: `mobilenet_v2_0.75_96` is mobilenet_v2 at width 0.75."""
+    match = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_\d+(?:x\d+)?)?", name)
+    assert match
+    return match[1], float(match[2]) if match[2] else 1.0
 
 
 def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> Weights:
@@ -95,6 +108,8 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> W
     """
     if isinstance(source, Weights):
         return source
+    if isinstance(source, Network):
+        return _of_ours(source, "this network")
     if isinstance(source, nn.Module):
         return _of_a_module(source)
     if isinstance(source, dict):
@@ -105,14 +120,17 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> W
         source = hub.fetch()
     path = Path(source)
     if is_model_file(path):
-        net = load(path)
-        match = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_\d+(?:x\d+)?)?", net.spec.name)
-        assert match
-        width = float(match[2]) if match[2] else 1.0
-        p = net.preprocessing
-        looks = Looks(p.mean, p.std, 0.875, p.interpolation, p.crop_first)
-        return Weights(dict(net.state_dict()), match[1], width, str(source), net.classes, net.spec, looks=looks)
+        return _of_ours(load(path), str(source))
     return _of_read(folder.read(path) if path.is_dir() else reading.read(path), str(source))
+
+
+def _of_ours(net: Network, source: str) -> Weights:
+    """Its classes, preprocessing and task, and how it was trained."""
+    family, width = _family_and_width(net.spec.name)
+    p = net.preprocessing
+    looks = Looks(p.mean, p.std, p.resolution[0] / p.resize[0], p.interpolation, p.crop_first)
+    tensors = dict(net.state_dict())
+    return Weights(tensors, family, width, source, net.classes, net.spec, looks=looks, task=net.task, network=net)
 
 
 def _of_read(read: reading.Read, source: str) -> Weights:
@@ -124,7 +142,7 @@ def _of_read(read: reading.Read, source: str) -> Weights:
 def _of_another_library(tensors: Tensors, source: str, found: Recognised | None = None) -> Weights:
     found = found or recognise(tensors)
     if found is None:
-        names = ", ".join(list(tensors)[:3])
+        names = ", ".join(list(tensors)[:3]) or "none"
         raise InputError(
             f"{source} is not known: its first tensors are {names}; the networks of torchvision, timm, transformers "
             "and pytorchcv that `pocketvision models` has are read"
@@ -138,13 +156,13 @@ def _of_a_module(module: nn.Module) -> Weights:
     tensors, source = dict(module.state_dict()), f"this {type(module).__name__}"
     config = transformers.config_of(module)
     if config is not None:
-        return _of_read(transformers.read(tensors, config, source), source)
+        return replace(_of_read(transformers.read(tensors, config, source), source), module=module)
     found = timm.of_module(module, tensors) or pytorchcv.of_module(module, tensors)
-    weights = _of_another_library(tensors, source, found)
+    weights = replace(_of_another_library(tensors, source, found), module=module)
     shown = getattr(module, "pretrained_cfg", None)  # timm's
     if isinstance(shown, dict) and shown and weights.foreign:
         read = folder.of_timm(reading.Read(tensors), weights.foreign, {"architecture": "", "pretrained_cfg": shown})
-        weights = _of_read(read, source)
+        weights = replace(_of_read(read, source), module=module)
     norm = next((part for part in module.modules() if isinstance(part, nn.BatchNorm2d)), None)
     if norm is None or weights.foreign is None:
         return weights
