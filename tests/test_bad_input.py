@@ -85,7 +85,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "out is a file": ([*FIT, "--out", "blocked"], "blocked"),
     "unknown model": (["profile", "mobilenet_v7"], "did you mean 'mobilenet_v"),
     "unknown model to bench": (["bench", "mobilenetv2"], "did you mean 'mobilenet_v2'"),
-    "no model matches": (["models", "resnet*"], "resnet*"),
+    "no model matches": (["models", "alexnet*"], "alexnet*"),
     "width zero": (["train", "good", "--model", "mobilenet_v2", "--width", "0"], "width 0 of mobilenet_v2"),
     "resolution too small": (["train", "good", "--model", "mobilenet_v2", "--resolution", "4"], "at least 8 px"),
     "no epochs": (["train", "good", "--model", "mobilenet_v2", "--epochs", "0"], "epochs 0"),

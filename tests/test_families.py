@@ -121,3 +121,16 @@ def test_features_by_stride(name: str, trained: dict[str, Trained]) -> None:
     with torch.inference_mode():
         image = torch.randn(1, 1, SIDE, SIDE)
         assert torch.allclose(net.head(list(pv.features(net, image).values())[-1]), net(image))
+
+
+def test_weights_begin_as_the_papers_have_them() -> None:
+    torch.manual_seed(0)
+    squeezenet = pv.create_model("squeezenet_1.0")
+    wide = squeezenet.trunk[8].expand3x3.conv.weight  # Glorot's uniform: +-sqrt(6 / (fan in + fan out))
+    bound = (6 / (9 * (wide.shape[0] + wide.shape[1]))) ** 0.5
+    assert 0.98 * bound < wide.abs().max().item() <= bound
+    assert squeezenet.head.classifier.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    v3 = pv.create_model("mobilenet_v3_large")
+    assert v3.trunk[13].expand.conv.weight.std().item() == pytest.approx((2 / 672) ** 0.5, rel=0.02)
+    assert {module.eps for module in v3.modules() if isinstance(module, torch.nn.BatchNorm2d)} == {1e-3}
+    assert all(not bool(module.bias.any()) for module in v3.modules() if isinstance(module, torch.nn.Linear))

@@ -151,3 +151,12 @@ def test_a_wrong_file_is_one_sentence_and_status_2(
         done = run_cli("predict", model, "--pretrained", path, "cat.png", cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {caught.value}\n")
     assert not (tmp_path / "code-was-executed").exists()
+
+
+def test_a_dial_travels_in_a_model_file_of_ours(tmp_path: Path) -> None:
+    source = pv.create_model("shufflenet_v1", width=0.5, resolution=64, classes=["a", "b"], groups=8)
+    path = pv.save(source, tmp_path / "model.safetensors")
+    again = pv.create_model("shufflenet_v1", classes=["a", "b"], weights=path)
+    assert again.spec == source.spec
+    with pytest.raises(pv.InputError, match="does not fit"):
+        pv.create_model("shufflenet_v1_g3", classes=["a", "b"], weights=path)

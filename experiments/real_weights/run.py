@@ -27,7 +27,7 @@ from pocketvision.measure.machine import machine
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import references  # noqa: E402
+import implementations  # noqa: E402
 
 QUANTISED_LOSS, AGREEMENT = 1.5, 0.90  # points of top-1 that dequantised weights may lose; share of equal answers
 
@@ -61,7 +61,7 @@ def compare(one: File, shared: Path) -> dict[str, Any]:
     labels = np.array([sample.label for sample in samples])
     pixels = np.stack([prepare(sample.image, net.preprocessing) for sample in samples])
     ours = np.concatenate([as_runnable(net).run(part) for part in np.array_split(pixels, 10)])
-    theirs = getattr(references, one.reference)(shared / "weights" / one.file)(pixels)
+    theirs = getattr(implementations, one.reference)(shared / "weights" / one.file)(pixels)
     return {
         **asdict(one),
         "images": len(labels),

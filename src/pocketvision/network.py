@@ -91,14 +91,15 @@ def build(spec: Spec) -> Network:
 
 
 def initialise(net: nn.Module, how: Init) -> None:
-    """Fresh weights: convolutions Kaiming normal over fan out or Glorot uniform, linear layers N(0, 0.01), no bias."""
+    """Fresh weights: convolutions Kaiming normal over fan out or Glorot uniform, the last layer N(0, 0.01), no bias."""
+    last = getattr(getattr(net, "head", None), "classifier", None)
     for module in net.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and module is not last:
             if how == "glorot":
                 nn.init.xavier_uniform_(module.weight)
             else:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        elif isinstance(module, nn.Linear):
+        elif isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.normal_(module.weight, std=0.01)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -11,23 +11,37 @@ if TYPE_CHECKING:
     from pocketvision.network import Network
     from pocketvision.runtimes.predictor import Exported
 
+FILES = (".safetensors", ".onnx", ".pth", ".pt", ".bin", ".tflite", ".npz", ".net")  # names that end so are no models
+
+
+def _refuse_dials(model: str, *given: object) -> None:
+    if any(value is not None for value in given):
+        raise InputError(
+            f"{model} is a file with its own weights, size and classes: leave out --width, --resolution, --classes, "
+            "--channels and --pretrained"
+        )
+
 
 def is_file(model: str) -> bool:
     path = Path(model)
-    return path.exists() or "/" in model or path.suffix in (".safetensors", ".onnx", ".pth", ".pt")
+    return path.exists() or "/" in model or path.suffix in FILES
 
 
-def trained(model: str, width: float | None, resolution: int | None, pretrained: Path | None) -> Network | Exported:
+def trained(
+    model: str,
+    width: float | None,
+    resolution: int | None,
+    pretrained: Path | None,
+    classes: int | None = None,
+    channels: int | None = None,
+) -> Network | Exported:
     """A network with weights: from a file of ours, or a name and `pretrained`."""
     if is_file(model):
         from pocketvision.loading import load
 
-        if width or resolution or pretrained:
-            raise InputError(
-                f"{model} is a file with its own weights and size: leave out --width, --resolution, --pretrained"
-            )
+        _refuse_dials(model, width, resolution, pretrained, classes, channels)
         return load(model)
-    net = network(model, width, resolution, None, None, pretrained)
+    net = network(model, width, resolution, classes, channels, pretrained)
     if not pretrained:
         raise InputError(f"{model} is only an architecture: give --pretrained FILE, or a model file")
     return net.eval()
@@ -48,6 +62,7 @@ def network(
         from pocketvision.loading import load
         from pocketvision.network import Network
 
+        _refuse_dials(model, width, resolution, pretrained, classes, channels, groups, bypass)
         net = load(model)
         if not isinstance(net, Network):
             raise InputError(f"{model} is an exported file, its architecture is gone: give the model.safetensors")

@@ -32,6 +32,8 @@ def evaluate(
     split: Annotated[str | None, Option(help="train, val or test; by default test, else val, else all.")] = None,
     width: Width = None,
     resolution: Resolution = None,
+    classes: Classes = None,
+    channels: Channels = None,
     pretrained: Pretrained = None,
     download: Download = False,
     json: Json = False,
@@ -40,7 +42,7 @@ def evaluate(
     from pocketvision.data.preprocessing import Preprocessing
     from pocketvision.evaluation import evaluate as run
 
-    result = run(trained(model, width, resolution, pretrained), data, split, download)
+    result = run(trained(model, width, resolution, pretrained, classes, channels), data, split, download)
     show([result], columns.EVAL_MULTILABEL if "map" in result else columns.EVAL, json, result)
     if not json:
         print(f"preprocessing: {Preprocessing.from_json(result['preprocessing']).described()}")
@@ -52,6 +54,8 @@ def predict(
     top: Annotated[int, Option(help="Answers for each image.")] = 3,
     width: Width = None,
     resolution: Resolution = None,
+    classes: Classes = None,
+    channels: Channels = None,
     pretrained: Pretrained = None,
     json: Json = False,
 ) -> None:
@@ -63,7 +67,8 @@ def predict(
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
     skipped = None if len(images) == 1 else Skipped()  # of one image the error says it all
-    results = run(as_runnable(trained(model, width, resolution, pretrained)), images, skipped=skipped)
+    net = trained(model, width, resolution, pretrained, classes, channels)
+    results = run(as_runnable(net), images, skipped=skipped)
     if skipped:
         skipped.say(len(images))
     rows = [

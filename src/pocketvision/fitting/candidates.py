@@ -9,7 +9,7 @@ from itertools import groupby
 
 from pocketvision.fitting.limits import Limits
 from pocketvision.measure.count_spec import count_spec
-from pocketvision.models import create_spec, variant_name
+from pocketvision.models import MODELS, create_spec, split_name, variant_name
 from pocketvision.models.published import estimate_top1
 from pocketvision.spec import Spec, total_stride
 
@@ -20,7 +20,7 @@ FINE = tuple(range(16, 225, 8))
 ENLARGE = 4  # more pixels than this times the image's own tell the network nothing new
 SMALL = 64  # px: pictures up to this side are also looked at as they are
 FULL = 224  # px: what ImageNet's photographs are shown at
-STANDARD_STRIDE = 32  # of all families here, before the small-input stem
+LEAST_PRETRAINED = 32  # px: below, the strides that weights were trained with leave no map
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def grid(
                 if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
                     continue
                 known = pretrained == (family, width)
-                if known and resolution < STANDARD_STRIDE:
+                if known and resolution < LEAST_PRETRAINED or resolution < MODELS[split_name(family).family].least:
                     continue
                 spec = candidate_spec(family, width, resolution, classes, channels, known)
                 costs = count_spec(spec)
@@ -98,7 +98,8 @@ def effective_resolution(resolution: int, side: int, spec: Spec) -> float:
     A 32 px input whose stem skips two halvings has as many positions as 128 px. And it shows a 32 px picture in full,
     but of a photograph only what ImageNet's shows at 32 px.
     """
-    positions = resolution * STANDARD_STRIDE / total_stride(spec.trunk)
+    usual = total_stride(MODELS[split_name(spec.name).family].trunk)  # before the small-input stem
+    positions = resolution * usual / total_stride(spec.trunk)
     detail = FULL * resolution / min(side, FULL)
     return min(positions, detail)
 

@@ -26,7 +26,7 @@ def doctor(
 ) -> dict[str, Any]:
     """Look at every image in `data` once: `pocketvision.data.doctor.Examination.to_json`, which lists the keys.
 
-    Labels are judged by edges and colours, or with `pretrained` (torchvision's mobilenet_v2 file) by that network's
+    Labels are judged by edges and colours, or with `pretrained` (see `create_model`) by that network's
     features, which tell photographs apart far better. InputError for bad input, and with `strict` for images that
     cannot be read.
     """
@@ -52,9 +52,9 @@ def embedding_of(weights: Weights | None) -> Embedding:
     from pocketvision.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    classes, channels = weights.classes or None, weights.channels
+    classes, channels = weights.classes or ("any",), weights.channels  # only the trunk is used
     net = (
-        create_model(weights.family, weights.width, SIDE, classes, channels, weights)
+        create_model(weights.base, weights.width, SIDE, classes, channels, weights)
         .eval()
         .to(memory_format=torch.channels_last)
     )

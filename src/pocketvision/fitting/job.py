@@ -34,6 +34,7 @@ from pocketvision.fitting.survey import survey
 from pocketvision.fitting.verdict import Shipped, make_report, time_again
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
+from pocketvision.models import split_name
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
@@ -152,7 +153,7 @@ def _run(
     looked = survey(dataset.splits["train"])
     channels = weights.channels if weights else looked.channels
     limits = Limits(**settings["limits"])
-    known = (weights.family, weights.width) if weights else None
+    known = (split_name(weights.base).base, weights.width) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED), clock=clock)
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
     clock.close()  # training may take hours: no connection has to last that long

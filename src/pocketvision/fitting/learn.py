@@ -43,11 +43,11 @@ class Start:
         known = self.weights if candidate.pretrained else None
         spec = candidate.spec(len(self.classes), self.channels)
         net = build(known.adapted(spec) if known else spec)
-        net.classes, net.task = self.classes, self.task
-        net.preprocessing = shown_whole(net.preprocessing, self.side)
+        net.classes = self.classes
         if known:
             load_weights(net, known, named=True)
-            net.preprocessing = shown_whole(net.preprocessing, self.side)
+        net.task = self.task
+        net.preprocessing = shown_whole(net.preprocessing, self.side)
         return net
 
     def recipes(self, candidate: Candidate, images: int) -> dict[str, Recipe]:

@@ -39,7 +39,8 @@ def create_spec(
     named = split_name(name)
     family = MODELS[named.family]
     width = width if width is not None else named.width if named.width is not None else 1.0
-    resolution = resolution or named.resolution or (family.resolution if resolution is None else resolution)
+    if resolution is None:
+        resolution = family.resolution if named.resolution is None else named.resolution
     _check(name, width, resolution, classes, channels)
     rows, option = _turned(name, family, {"groups": groups, "bypass": bypass}, named.option)
     rows = rows if width == 1 else family.widen(rows, width)
@@ -73,7 +74,7 @@ def _check(name: str, width: float, resolution: int | tuple[int, int], classes: 
     if not 0 < width <= 10:
         raise InputError(f"width {width:g} of {name}: give a multiplier above 0 and up to 10, such as 0.5 or 1.0")
     if not all(1 <= side <= 4096 for side in (resolution if isinstance(resolution, tuple) else (resolution,))):
-        raise InputError(f"resolution {resolution} of {name}: give pixels from 8 to 4096, such as 224")
+        raise InputError(f"resolution {resolution} of {name}: give pixels from 1 to 4096, such as 224")
     if classes < 1:
         raise InputError(f"{classes} classes for {name}: give a positive number")
     if channels < 1:
@@ -104,7 +105,10 @@ def create_model(
     found = None
     if weights is not None:
         from pocketvision.weights import open_weights
+        from pocketvision.weights.source import AUTO
 
+        if str(weights) == AUTO and split_name(name).family != "mobilenet_v2":
+            raise InputError(f"there are no weights of {name} to download: give a file, or take mobilenet_v2")
         found = open_weights(weights)
     net = build(spec_for(name, width, resolution, number, channels, found, groups, bypass))
     named = classes is not None and not isinstance(classes, int)
@@ -131,12 +135,15 @@ def spec_for(
     if weights is None:
         return create_spec(name, width, resolution, classes, channels, groups=groups, bypass=bypass)
     named = split_name(name)
-    if named.family == weights.family:
+    theirs = split_name(weights.base)
+    as_trained = resolution is None and named.resolution is None  # then with the strides of the training, too
+    if named.family == theirs.family:
         width = weights.width if width is None and named.width is None else width
         resolution = weights.resolution if resolution is None and named.resolution is None else resolution
         if named.option is None and groups is None and bypass is None:
-            groups, bypass = (weights.option, None) if isinstance(weights.option, int) else (None, weights.option)
-    return weights.adapted(create_spec(name, width, resolution, classes, channels, groups=groups, bypass=bypass))
+            groups, bypass = (theirs.option, None) if isinstance(theirs.option, int) else (None, theirs.option)
+    small_stem = not (as_trained and weights.foreign)
+    return weights.adapted(create_spec(name, width, resolution, classes, channels, small_stem, groups, bypass))
 
 
 __all__ = ["MODELS", "Family", "create_model", "create_spec", "list_models", "parse_name", "split_name", "variant_name"]

@@ -20,7 +20,7 @@ def entry(name: str, groups: int | None = None, bypass: str | None = None) -> di
     """`{name, family, width, resolution, params, macs, published_top1, source}` of one network."""
     spec = create_spec(name, groups=groups, bypass=bypass)
     named = split_name(spec.name)
-    width, resolution = named.width or 1.0, named.resolution or max(spec.size)
+    width, resolution = named.width or 1.0, max(spec.size)
     costs = count_spec(spec)
     return {
         "name": spec.name if groups or bypass else name,

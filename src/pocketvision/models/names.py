@@ -19,7 +19,7 @@ class Name(NamedTuple):
     family: str
     option: Any = None
     width: float | None = None
-    resolution: int | None = None
+    resolution: int | tuple[int, int] | None = None
 
     @property
     def base(self) -> str:
@@ -49,18 +49,17 @@ def split_name(name: str) -> Name:
         dial = MODELS[family].dial
         options = {f"_{dial.prefix}{value}": value for value in dial.values} if dial else {}
         choice = "|".join(re.escape(option) for option in options)
-        match = re.fullmatch(rf"{re.escape(family)}({choice})?(?:_(\d+(?:\.\d+)?)_(\d+))?", name)
+        match = re.fullmatch(rf"{re.escape(family)}({choice})?(?:_(\d+(?:\.\d+)?)_(\d+)(?:x(\d+))?)?", name)
         if match:
-            width, resolution = match[2], match[3]
-            return Name(
-                family, options.get(match[1] or ""), float(width) if width else None, int(resolution) if width else None
-            )
+            width, height, side = match[2], match[3], match[4]
+            resolution = None if height is None else (int(height), int(side)) if side else int(height)
+            return Name(family, options.get(match[1] or ""), float(width) if width else None, resolution)
     near = difflib.get_close_matches(name.lower().replace("-", "_"), _known(), 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else "`pocketvision models` lists them"
     raise InputError(f"unknown model {name!r}: {hint}")
 
 
-def parse_name(name: str) -> tuple[str, float | None, int | None]:
+def parse_name(name: str) -> tuple[str, float | None, int | tuple[int, int] | None]:
     """(family, width, resolution) of a name; None where the name does not say."""
     named = split_name(name)
     return named.family, named.width, named.resolution
@@ -77,4 +76,9 @@ def _known() -> list[str]:
 def _natural(name: str) -> tuple[int, str, float, int]:
     named = split_name(name)
     order = list(MODELS).index(named.family)
-    return order, str(named.option or ""), -(named.width or 9), -(named.resolution or 999)
+    return (
+        order,
+        str(named.option or ""),
+        -(named.width or 9),
+        -(named.resolution if isinstance(named.resolution, int) else 999),
+    )

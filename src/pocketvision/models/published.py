@@ -89,6 +89,13 @@ def source(family: str, width: float, resolution: int) -> str | None:
 
 
 @functools.cache
+def _like(family: str) -> str:
+    """The family whose published figures speak for this one: itself, else the one it is a variant of by name."""
+    families = {name for name, _, _ in PUBLISHED}
+    return family if family in families else max((name for name in families if family.startswith(name)), key=len)
+
+
+@functools.cache
 def _error_law(family: str) -> tuple[float, float, float]:
     """(a, b, c) of log(error) = a + b log(width) + c log(resolution / 224), by least squares over the family's figures.
 
@@ -113,6 +120,7 @@ def estimate_top1(family: str, width: float, resolution: float) -> tuple[float, 
 
     `resolution` is that of ImageNet's photographs.
     """
+    family = _like(family)
     exact = PUBLISHED.get((family, width, int(resolution))) if resolution == int(resolution) else None
     if exact is not None:
         return exact, "published"

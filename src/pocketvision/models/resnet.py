@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pocketvision.blocks import Bottleneck, Conv, MaxPool
+from pocketvision.blocks.change import with_squeeze_excite
 from pocketvision.heads import Classifier
 from pocketvision.spec import Conventions, Rows
 
@@ -36,17 +37,12 @@ RESNET_50 = (
 # fmt: on
 
 
-def with_attention(rows: Rows, ratio: int = 16) -> Rows:
-    """SE-ResNet: a gate over the channels at the end of every block, through a `ratio`-th part of them."""
-    return tuple(replace(row, squeeze=row.out // ratio) if isinstance(row, Bottleneck) else row for row in rows)
-
-
 def with_separable(rows: Rows) -> Rows:
     """Every 3x3 convolution as MobileNetV1 has it: depthwise, then 1x1."""
     return tuple(replace(row, separable=True) if isinstance(row, Bottleneck) else row for row in rows)
 
 
-SE_RESNET_50 = with_attention(RESNET_50)
+SE_RESNET_50 = with_squeeze_excite(RESNET_50, "sigmoid", 16)
 RESNET_50_SEPARABLE = with_separable(RESNET_50)
 
 HEAD = Classifier(1000, dropout=0.0)

@@ -66,6 +66,8 @@ def convert(net: Network, path: str | Path, macs: int | None = None) -> Path:
         # same numbers. It is deprecated and says so; its other warnings stay visible.
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
+        # TensorFlow's padding is computed from the input's size, which an exported file has fixed.
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python")
         torch.onnx.export(
             shipped,
             (example,),

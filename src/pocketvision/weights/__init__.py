@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pocketvision.data.preprocessing import SMALL
 from pocketvision.errors import InputError
 from pocketvision.network import Network
+from pocketvision.weights.check import answer_alike
 from pocketvision.weights.file import fill, load, save
 from pocketvision.weights.source import Weights, open_weights
 
@@ -31,26 +33,43 @@ def load_weights(
     if not re.fullmatch(re.escape(family) + r"(_(g\d|simple|complex))?(_[\d.]+_\d+(x\d+)?)?", net.spec.name):
         raise InputError(f"{source} holds {family} at width {width:.4g}; it does not fit {net.spec.name}")
     tensors = found.named_for(net.spec)
-    _adapt_stem(tensors, net, source)
-    _adapt_classifier(tensors, net, found, not _are_numbers(net.classes) if named is None else named)
+    same_input = _adapt_stem(tensors, net, source)
+    whole = _adapt_classifier(tensors, net, found, not _are_numbers(net.classes) if named is None else named)
     fill(net, tensors, source)
-    if found.looks and net.spec.channels == 3 == found.channels:
-        net.preprocessing = found.looks.at(net.spec.size)
+    if found.module is not None and whole and same_input and min(net.spec.size) > SMALL:
+        answer_alike(net, found.module, source)
+    _adapt_preprocessing(net, found)
+    if whole:
+        net.task = found.task
+        if found.network and net.preprocessing == found.network.preprocessing:
+            net.calibration = found.network.calibration
     net.provenance["pretrained"] = found.name
 
 
-def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights, named: bool) -> None:
+def _adapt_preprocessing(net: Network, weights: Weights) -> None:
+    """Images are shown as the weights have seen them; grey ones as the mean of the colours."""
+    if weights.network and weights.network.spec.size == net.spec.size and weights.channels == net.spec.channels:
+        net.preprocessing = weights.network.preprocessing
+    elif weights.looks:
+        looks = weights.looks if len(weights.looks.mean) <= net.spec.channels else weights.looks.grey()
+        if len(looks.mean) == net.spec.channels:
+            net.preprocessing = looks.at(net.spec.size)
+
+
+def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights, named: bool) -> bool:
+    """Is the classifier taken over as it is? Else its rows are changed in `tensors`; see `load_weights`."""
     bias = tensors.get(CLASSIFIER + "bias")
     trained, wanted = 0 if bias is None else len(bias), net.spec.head.classes
+    names = weights.classes
     if weights.background and trained == wanted + 1:
         for name in ("weight", "bias"):
             tensors[CLASSIFIER + name] = tensors[CLASSIFIER + name][1:]
-        trained = wanted
-    known = {name: index for index, name in enumerate(weights.classes)}
-    if trained == wanted and (not known or net.classes == weights.classes or not named):
-        own = weights.classes or (_imagenet_classes() if trained == 1000 else ())
+        trained, names = wanted, names[1:]
+    known = {name: index for index, name in enumerate(names)}
+    if trained == wanted and (not known or net.classes == names or not named):
+        own = names or (_imagenet_classes() if trained == 1000 else ())
         net.classes = own if own and not named else net.classes
-        return
+        return len(tensors[CLASSIFIER + "bias"]) == (0 if bias is None else len(bias))
     if not named:
         raise InputError(
             f"{weights.source} has {trained} classes, {net.spec.name} {wanted}: give --classes {trained}, "
@@ -62,6 +81,7 @@ def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights
             if label in known:
                 own[row] = tensors[CLASSIFIER + name][known[label]]
         tensors[CLASSIFIER + name] = own
+    return False
 
 
 def _are_numbers(classes: tuple[str, ...]) -> bool:
@@ -69,17 +89,20 @@ def _are_numbers(classes: tuple[str, ...]) -> bool:
     return classes == tuple(str(index) for index in range(len(classes)))
 
 
-def _adapt_stem(tensors: dict[str, Tensor], net: Network, source: str) -> None:
+def _adapt_stem(tensors: dict[str, Tensor], net: Network, source: str) -> bool:
+    """Does the first convolution see what it saw in training? Else, of grey images, the sum of its filters."""
     stem = "trunk.0.conv.weight"
     if stem not in tensors or tensors[stem].shape[1] == net.spec.channels:
-        return
+        return True
     trained = tensors[stem].shape[1]
     if net.spec.channels != 1:
         raise InputError(
-            f"{source} has {trained} input channels, the network {net.spec.channels}: 1 or {trained} can be loaded"
+            f"{source} has {trained} input channels, the network {net.spec.channels}: give --channels {trained}"
+            + (" or 1" if trained != 1 else "")
         )
     # A grey image given to all three colour filters at once: their sum sees the same picture.
     tensors[stem] = tensors[stem].sum(dim=1, keepdim=True)
+    return False
 
 
 def _imagenet_classes() -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """The model file: one safetensors file whose metadata holds, as JSON, all that rebuilds the network.
 
-Reading never executes anything. A file that was cut, altered or written by another version gives one sentence.
+In version 1 the tensors have our names; in version 2 the description says whose modules are called how, so that another
+library can open the same file. Reading never executes anything. A file that was cut, altered or written by another
+version gives one sentence.
 """
 
 from __future__ import annotations
@@ -21,19 +23,28 @@ from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 from pocketvision.network import Network, build_meta
 from pocketvision.spec import Spec
+from pocketvision.weights.convert import by_our_names
 
-FORMAT_VERSION = 1
+FORMAT_VERSION, RENAMED_VERSION = 1, 2
 KEY = "pocketvision"
 MODEL_FILE = "model.safetensors"
 
 
-def save(net: Network, path: str | Path) -> Path:
-    """Write `net` with classes, preprocessing, metrics, provenance, atomically: the old file or the new one stands."""
+def save(net: Network, path: str | Path, modules: dict[str, str] | None = None) -> Path:
+    """Write `net` with classes, preprocessing, metrics, provenance, atomically: the old file or the new one stands.
+
+    `modules` are names of another library for ours, module by module: the file then has its tensors under those.
+    """
     path = Path(path)
     # Named by us, contiguous, and on the CPU: the bytes must not depend on memory format or device.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    if modules:
+        ours = {our: their for their, our in modules.items()}
+        parts = {name: name.rpartition(".") for name in tensors}
+        tensors = {f"{ours[module]}.{field}": tensors[name] for name, (module, _, field) in parts.items()}
     description = {
-        "format_version": FORMAT_VERSION,
+        "format_version": RENAMED_VERSION if modules else FORMAT_VERSION,
+        **({"modules": modules} if modules else {}),
         "spec": json.loads(net.spec.to_json()),
         "task": net.task,
         "classes": list(net.classes),
@@ -55,8 +66,8 @@ def load(path: str | Path) -> Network:
         path = path / MODEL_FILE
     tensors, description = _read(path)
     version = description.get("format_version")
-    if version != FORMAT_VERSION:
-        raise InputError(f"{path} has format version {version}; this pocketvision reads version {FORMAT_VERSION}")
+    if version not in (FORMAT_VERSION, RENAMED_VERSION):
+        raise InputError(f"{path} has format version {version}; this pocketvision reads 1 and 2: update it")
     if description.get("sha256") != _hash(tensors):
         raise InputError(f"{path} was altered after it was written (its tensors do not match their hash)")
     task = description.get("task")
@@ -69,6 +80,8 @@ def load(path: str | Path) -> Network:
         net.preprocessing = Preprocessing.from_json(description["preprocessing"])
         net.calibration = Calibration.from_json(description.get("calibration"))
         net.metrics, net.provenance = dict(description["metrics"]), dict(description["provenance"])
+        if version == RENAMED_VERSION:
+            tensors = by_our_names(tensors, iter(dict(description["modules"]).items()), spec)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
     if len(classes) != spec.head.classes:
@@ -126,7 +139,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             ) from None
         raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
     if KEY not in metadata:
-        raise InputError(f"{path} is a safetensors file, but not one of pocketvision's (no description inside)")
+        raise InputError(
+            f"{path} is a safetensors file, but not one of pocketvision's: of another library, give its "
+            "network's name and --pretrained"
+        )
     try:
         description = json.loads(metadata[KEY])
     except ValueError as error:

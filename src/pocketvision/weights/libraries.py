@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pocketvision.weights import squeezenet, timm, torchvision
+from pocketvision.weights import pytorchcv, squeezenet, timm, torchvision, transformers
 from pocketvision.weights.recognised import Recognised, Tensors
 
 LIBRARIES: dict[str, Callable[[Tensors], Recognised | None]] = {
     "torchvision": torchvision.recognise,
     "timm": timm.recognise,
+    "transformers": transformers.recognise,
+    "pytorchcv": pytorchcv.recognise,
     "caffe": squeezenet.recognise,
 }
 

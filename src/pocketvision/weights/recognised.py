@@ -25,11 +25,16 @@ class Looks:
     interpolation: str = "bilinear"
     crop_first: bool = False
 
+    def grey(self) -> Looks:
+        """The same for grey images, which stand for all colours at once."""
+        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
+        return replace(self, mean=(mean,), std=(std,))
+
     def at(self, size: tuple[int, int]) -> Preprocessing:
-        """The preprocessing of colour images for an input of height x width px; small ones are shown whole."""
+        """The preprocessing of images for an input of height x width px; small ones are shown whole."""
         share = self.share if max(size) > SMALL else 1.0
         resize = (round(size[0] / share), round(size[1] / share))
-        return Preprocessing(size, resize, 3, self.mean, self.std, self.interpolation, self.crop_first)
+        return Preprocessing(size, resize, len(self.mean), self.mean, self.std, self.interpolation, self.crop_first)
 
 
 HALVES = Looks((0.5,) * 3, (0.5,) * 3)  # what TensorFlow's networks see: -1..1
@@ -44,8 +49,8 @@ class Recognised:
     """The network that foreign tensors are of.
 
     `names` pairs their modules with those of a spec; `adapt` gives a spec what the source does otherwise (padding,
-    epsilon, activations). `option` is the family's own dial, `resolution` the side it was trained at, px.
-    `background`: the first class is "nothing". `tensors` replaces the source's, where they had to be changed.
+    epsilon, activations). `option` is the family's own dial, `resolution` the side (or height and width) it was trained
+    at, px. `background`: the first class is "nothing". `tensors` replaces the source's, where they had to be changed.
     """
 
     family: str
@@ -54,7 +59,7 @@ class Recognised:
     adapt: Callable[[Spec], Spec] = _same
     looks: Looks = Looks()
     option: Any = None
-    resolution: int | None = None
+    resolution: int | tuple[int, int] | None = None
     background: bool = False
     tensors: Tensors | None = None
 

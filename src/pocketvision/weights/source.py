@@ -1,4 +1,4 @@
-"""Where weights come from: a file, state dict or module of another library, a model file of ours, a download."""
+"""Where weights come from: a file, folder, state dict or module of another library, a model file of ours, the Hub."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
-from pocketvision.spec import Row, Spec
-from pocketvision.weights import hub, reading
+from pocketvision.network import Network
+from pocketvision.spec import Spec
+from pocketvision.weights import folder, hub, pytorchcv, reading, timm, transformers
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
 from pocketvision.weights.libraries import recognise
@@ -25,7 +27,8 @@ class Weights:
     """Trained tensors as their source names them, and the network that they are of.
 
     `classes` are the names of the classifier's outputs, empty where the source does not say. `spec` is there when the
-    source is a model file of ours: its tensors have our names. `resolution` is the side that the source was trained at,
+    source is a network of ours (`network`): its tensors have our names. `module` is the live one of another library,
+    where that was the source. `resolution` is the side that the source was trained at,
     px; None where it does not say. `option` is the family's own dial: groups, bypass.
     """
 
@@ -37,24 +40,37 @@ class Weights:
     spec: Spec | None = None
     foreign: Recognised | None = None
     looks: Looks | None = None
+    task: Task = "classify"
+    network: Network | None = None
+    module: nn.Module | None = None
 
     @property
     def name(self) -> str:
-        """Short, for people: the file's name."""
-        return Path(self.source).name
+        """Short, for people: the file's name, or the whole one on the Hub."""
+        return self.source if hub.is_name(self.source) else Path(self.source).name
 
     @property
     def channels(self) -> int:
         """Input channels that the tensors were trained on."""
-        return self.spec.channels if self.spec else 3
+        if self.spec:
+            return self.spec.channels
+        # The convolutions that are no 1x1 take one channel (depthwise), many, or, the first, those of the image.
+        taken = {tensor.shape[1] for tensor in self.tensors.values() if tensor.ndim == 4 and tensor.shape[2] > 1}
+        return next((channels for channels in (3, 2, 4) if channels in taken), 1)
 
     @property
-    def resolution(self) -> int | None:
-        return self.foreign.resolution if self.foreign else None
+    def resolution(self) -> int | tuple[int, int] | None:
+        return self.spec.resolution if self.spec else self.foreign.resolution if self.foreign else None
 
     @property
     def option(self) -> Any:
         return self.foreign.option if self.foreign else None
+
+    @property
+    def base(self) -> str:
+        """The family with its own dial, as names have it: `shufflenet_v1_g8`."""
+        prefix = "g" if isinstance(self.option, int) else ""
+        return self.family if self.option is None else f"{self.family}_{prefix}{self.option}"
 
     @property
     def background(self) -> bool:
@@ -65,10 +81,12 @@ class Weights:
         """`spec` with what the source does otherwise: padding, epsilon, activations."""
         if self.foreign:
             return self.foreign.adapt(spec)
-        if self.spec is None or [_shape(row) for row in self.spec.trunk] != [_shape(row) for row in spec.trunk]:
+        if self.spec is None or _family_and_width(spec.name) != (self.family, self.width):
             return spec
-        rows = zip(self.spec.trunk, spec.trunk, strict=True)
-        trunk = tuple(was if was.stride == row.stride else replace(was, stride=row.stride) for was, row in rows)  # type: ignore[type-var]
+        trunk = self.spec.trunk
+        if spec.resolution != self.spec.resolution and len(trunk) == len(spec.trunk):
+            rows = zip(trunk, spec.trunk, strict=True)
+            trunk = tuple(was if was.stride == row.stride else replace(was, stride=row.stride) for was, row in rows)  # type: ignore[type-var]
         return replace(spec, trunk=trunk, conventions=self.spec.conventions)
 
     def named_for(self, spec: Spec) -> dict[str, Tensor]:
@@ -76,41 +94,55 @@ class Weights:
         return by_our_names(self.tensors, self.foreign.names(spec), spec) if self.foreign else dict(self.tensors)
 
 
-def _shape(row: Row) -> tuple[type, int]:
-    return type(row), row.out
+def _family_and_width(name: str) -> tuple[str, float]:
+    """Of a network's name: `mobilenet_v2_0.75_96` is mobilenet_v2 at width 0.75."""
+    match = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_\d+(?:x\d+)?)?", name)
+    assert match
+    return match[1], float(match[2]) if match[2] else 1.0
 
 
 def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> Weights:
     """Read weights and recognise what they are of. `source` is a file or folder, a state dict, a module of another
-    library, or "auto": published weights, from the disk where they were downloaded before, else downloaded after
-    asking. InputError when that fails.
+    library, "hf:owner/name" (on the Hugging Face Hub, "@revision" behind it), or "auto": published weights, from the
+    disk where they were downloaded before, else downloaded after asking. InputError when that fails.
     """
     if isinstance(source, Weights):
         return source
+    if isinstance(source, Network):
+        return _of_ours(source, "this network")
     if isinstance(source, nn.Module):
         return _of_a_module(source)
     if isinstance(source, dict):
         return _of_another_library(dict(source), "this state dict")
+    if hub.is_name(source):
+        return replace(open_weights(hub.download(str(source))), source=str(source))
     if str(source) == AUTO and not Path(source).exists():
         source = hub.fetch()
     path = Path(source)
     if is_model_file(path):
-        net = load(path)
-        match = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_\d+(?:x\d+)?)?", net.spec.name)
-        assert match
-        width = float(match[2]) if match[2] else 1.0
-        p = net.preprocessing
-        looks = Looks(p.mean, p.std, 0.875, p.interpolation, p.crop_first)
-        return Weights(dict(net.state_dict()), match[1], width, str(source), net.classes, net.spec, looks=looks)
-    read = reading.read(path)
-    found = _of_another_library(read.tensors, str(source), read.recognised)
-    return replace(found, classes=read.classes or found.classes, looks=read.looks or found.looks)
+        return _of_ours(load(path), str(source))
+    return _of_read(folder.read(path) if path.is_dir() else reading.read(path), str(source))
+
+
+def _of_ours(net: Network, source: str) -> Weights:
+    """Its classes, preprocessing and task, and how it was trained."""
+    family, width = _family_and_width(net.spec.name)
+    p = net.preprocessing
+    looks = Looks(p.mean, p.std, p.resolution[0] / p.resize[0], p.interpolation, p.crop_first)
+    tensors = dict(net.state_dict())
+    return Weights(tensors, family, width, source, net.classes, net.spec, looks=looks, task=net.task, network=net)
+
+
+def _of_read(read: reading.Read, source: str) -> Weights:
+    found = _of_another_library(read.tensors, source, read.recognised)
+    looks = read.looks or found.looks
+    return replace(found, classes=read.classes or found.classes, looks=looks, task=read.task)
 
 
 def _of_another_library(tensors: Tensors, source: str, found: Recognised | None = None) -> Weights:
     found = found or recognise(tensors)
     if found is None:
-        names = ", ".join(list(tensors)[:3])
+        names = ", ".join(list(tensors)[:3]) or "none"
         raise InputError(
             f"{source} is not known: its first tensors are {names}; the networks of torchvision, timm, transformers "
             "and pytorchcv that `pocketvision models` has are read"
@@ -120,9 +152,17 @@ def _of_another_library(tensors: Tensors, source: str, found: Recognised | None 
 
 
 def _of_a_module(module: nn.Module) -> Weights:
-    """A live network says itself what its file does not: epsilon and momentum of its BatchNorm."""
-    tensors = dict(module.state_dict())
-    weights = _of_another_library(tensors, f"this {type(module).__name__}")
+    """A live network says itself what its file does not: epsilon and momentum of its BatchNorm, shortcuts, config."""
+    tensors, source = dict(module.state_dict()), f"this {type(module).__name__}"
+    config = transformers.config_of(module)
+    if config is not None:
+        return replace(_of_read(transformers.read(tensors, config, source), source), module=module)
+    found = timm.of_module(module, tensors) or pytorchcv.of_module(module, tensors)
+    weights = replace(_of_another_library(tensors, source, found), module=module)
+    shown = getattr(module, "pretrained_cfg", None)  # timm's
+    if isinstance(shown, dict) and shown and weights.foreign:
+        read = folder.of_timm(reading.Read(tensors), weights.foreign, {"architecture": "", "pretrained_cfg": shown})
+        weights = replace(_of_read(read, source), module=module)
     norm = next((part for part in module.modules() if isinstance(part, nn.BatchNorm2d)), None)
     if norm is None or weights.foreign is None:
         return weights

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from pocketvision.weights.torchvision import expands
 
 EPS = 1e-3
 V1_LAYERS, V2_LAYERS = 28, 53
+STRIDE = 32
 
 
 def read(path: Path) -> Recognised:
@@ -38,11 +40,19 @@ def read(path: Path) -> Recognised:
             f"{path} holds {len(layers)} convolutions, {separable} of them depthwise: of .tflite files, those of "
             "MobileNetV1 and V2 classifiers are read, and this is neither"
         )
+    strides = prod(layer.stride[0] for layer in layers)
+    if strides != STRIDE or any(layer.padding != "SAME" or layer.dilation != (1, 1) for layer in layers[:-1]):
+        raise InputError(
+            f"{path} is a variant of {family} with other strides, padding or dilation: it cannot be converted"
+        )
+    height, side, channels = file.input
     scale, zero = file.input_scale or 1 / 127.5, file.input_zero_point if file.input_scale else 127.5
     assert zero is not None
     mean, std = zero / 255, 1 / (255 * scale)
-    looks = Looks((mean,) * 3, (std,) * 3, crop_first=True)
-    act = "relu6" if layers[0].activation == "relu6" else "relu"
+    looks = Looks((mean,) * channels, (std,) * channels, crop_first=True)
+    # A quantiser may leave the ReLU6 to the range that the output can hold.
+    highest = layers[0].output_range[1] if layers[0].output_range else 0.0
+    act = "relu6" if layers[0].activation == "relu6" or abs(highest - 6) < 0.1 else "relu"
 
     def adapt(spec: Spec) -> Spec:
         conventions = replace(spec.conventions, padding="tf_same", bn_eps=EPS)
@@ -50,7 +60,8 @@ def read(path: Path) -> Recognised:
 
     return Recognised(
         family, width, names, adapt, looks,
-        resolution=file.input[0], background=file.outputs == 1001, tensors=_tensors(layers),
+        resolution=height if height == side else (height, side),
+        background=file.outputs == 1001, tensors=_tensors(layers),
     )  # fmt: skip
 
 

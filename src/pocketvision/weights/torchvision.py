@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pocketvision.blocks import Bneck, Bottleneck, Fire, ShuffleV2
 from pocketvision.spec import Spec
-from pocketvision.weights.recognised import Pairs, Recognised, Tensors, bneck_parts, conv_bn, conventions
+from pocketvision.weights.recognised import Looks, Pairs, Recognised, Tensors, bneck_parts, conv_bn, conventions
 
+NEWER = Looks(share=224 / 232)  # what torchvision's later recipe validates with
 DEFAULTS = conventions(bn_eps=1e-5, bn_momentum=0.1)
 
 
@@ -24,14 +25,16 @@ def recognise(state: Tensors) -> Recognised | None:
     if "stage2.0.branch2.0.weight" in state and "conv5.0.weight" in state:
         widths = {48: 0.5, 116: 1.0, 176: 1.5, 244: 2.0}
         half = state["stage2.0.branch2.0.weight"].shape[0]
-        return Recognised("shufflenet_v2", widths.get(2 * half, 2 * half / 116), shufflenet_v2, DEFAULTS)
+        width = widths.get(2 * half, 2 * half / 116)
+        return Recognised("shufflenet_v2", width, shufflenet_v2, DEFAULTS, NEWER if width in (1.5, 2.0) else Looks())
     if "features.0.weight" in state and "features.3.squeeze.weight" in state:
         stem = state["features.0.weight"]
         family, full = ("squeezenet_1.0", 96) if stem.shape[2] == 7 else ("squeezenet_1.1", 64)
         return Recognised(family, stem.shape[0] / full, squeezenet)
     if "layers.14.weight" in state and "layers.8.0.layers.0.weight" in state:
         adapt = conventions(bn_eps=1e-5, bn_momentum=0.0003)  # TensorFlow's decay 0.9997
-        return Recognised("mnasnet_b1", state["layers.14.weight"].shape[1] / 320, mnasnet, adapt)
+        width = state["layers.14.weight"].shape[1] / 320
+        return Recognised("mnasnet_b1", width, mnasnet, adapt, NEWER if width in (0.75, 1.3) else Looks())
     if "layer1.0.conv3.weight" in state and "layer3.5.conv1.weight" in state and "layer1.0.se.fc1.weight" not in state:
         if "layer1.0.se_module.fc1.weight" not in state and "layer3.6.conv1.weight" not in state:
             return Recognised("resnet_50", state["layer4.0.conv1.weight"].shape[0] / 512, resnet, DEFAULTS)

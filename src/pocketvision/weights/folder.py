@@ -1,0 +1,90 @@
+"""Folders as the Hugging Face Hub has them: a config.json that says what the weights beside it are of.
+
+Those of transformers have a "model_type" and name the classes "id2label"; those of timm have an "architecture", and
+in "pretrained_cfg" (older ones beside it) the statistics, crop and labels. Pickles are read as plain tensors alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pocketvision.errors import InputError
+from pocketvision.weights import libraries, reading, transformers
+from pocketvision.weights.recognised import Looks, Recognised, conventions
+
+CONFIG = "config.json"
+PREPROCESSOR = "preprocessor_config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+OURS = "pocketvision"  # the "model_type" of our own folders that no other library opens
+
+TENSORFLOW = conventions(padding="tf_same", bn_eps=1e-3)  # timm's networks with "tf_" before their names
+
+
+def is_foreign(folder: Path) -> bool:
+    """Does `folder` say what its weights are of, in the way of transformers or timm?"""
+    return (folder / CONFIG).is_file()
+
+
+def read(folder: Path) -> reading.Read:
+    """The weights in a folder of transformers or timm. InputError for any other, and for damaged ones."""
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if weights is None or not is_foreign(folder):
+        raise InputError(
+            f"the folder {folder} holds no weights that are read: neither a model file of ours, nor {CONFIG} with "
+            f"{' or '.join(WEIGHTS)}"
+        )
+    config = _json(folder / CONFIG)
+    if "model_type" not in config and "architecture" not in config:
+        raise InputError(f"{folder / CONFIG} names neither a model_type (transformers) nor an architecture (timm)")
+    if config.get("model_type") == OURS:
+        raise InputError(f"{weights} is damaged, or not the model file that {CONFIG} beside it was written with")
+    tensors = reading.read(weights).tensors
+    if "model_type" in config:
+        preprocessor = _json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else None
+        return transformers.read(tensors, config, str(folder), preprocessor)
+    found = libraries.recognise(tensors)
+    if found is None:
+        raise InputError(f"{folder} holds timm's {config['architecture']}: none of the networks that pocketvision has")
+    try:
+        return of_timm(reading.Read(tensors), found, config)
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"{folder / CONFIG} is damaged ({error!r}): take another copy") from None
+
+
+def of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> reading.Read:
+    """What timm's configuration says beside the tensors: statistics, crop, resolution, labels, TensorFlow's padding."""
+    said = {**config, **config.get("pretrained_cfg", {})}
+    if str(config["architecture"]).startswith("tf_"):
+        known = found.adapt
+        found = replace(found, adapt=lambda spec: TENSORFLOW(known(spec)))
+    default = found.looks
+    looks = Looks(
+        tuple(float(mean) for mean in said.get("mean", default.mean)),
+        tuple(float(std) for std in said.get("std", default.std)),
+        min(1.0, float(said.get("crop_pct", default.share))),
+        "bicubic" if said.get("interpolation", default.interpolation) == "bicubic" else "bilinear",
+    )
+    resolution: int | tuple[int, int] | None = found.resolution
+    if "input_size" in said:
+        _, height, width = (int(side) for side in said["input_size"])
+        resolution = height if height == width else (height, width)
+    labels = said.get("label_names", said.get("labels"))
+    classes = transformers.class_names(labels, int(said["num_classes"])) if labels and "num_classes" in said else ()
+    descriptions = said.get("label_descriptions") or {}
+    classes = tuple(str(descriptions.get(name, name)) for name in classes)
+    return replace(plain, recognised=replace(found, looks=looks, resolution=resolution), classes=classes, looks=looks)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the folder") from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): take another copy") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged (no JSON object): take another copy")
+    return content

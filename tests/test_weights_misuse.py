@@ -1,0 +1,99 @@
+"""What a stranger gives as weights: variants, checkpoints, grey networks, files in the wrong place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import pocketvision as pv
+from pocketvision.calibration import Calibration
+from pocketvision.fitting.candidates import grid
+from pocketvision.fitting.doctor import embedding_of
+from pocketvision.fitting.ship import at_resolution, ladder
+from pocketvision.weights import open_weights
+
+torchvision = pytest.importorskip("torchvision")
+
+
+def test_a_live_module_that_answers_differently_is_refused() -> None:
+    variant = torchvision.models.resnet50(replace_stride_with_dilation=[False, False, True])
+    with pytest.raises(pv.InputError, match="has the tensors of resnet_50 but answers differently"):
+        pv.create_model("resnet_50", weights=variant)
+    assert variant.training  # left in the mode it was in
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_checkpoints_of_training_scripts(tmp_path: Path, key: str) -> None:
+    state = torchvision.models.squeezenet1_1().state_dict()
+    parallel = {f"module.{name}": tensor for name, tensor in state.items()}
+    torch.save({key: parallel, "epoch": 3}, tmp_path / "checkpoint-20240101.pth")
+    net = pv.create_model("squeezenet_1.1", weights=tmp_path / "checkpoint-20240101.pth")
+    assert torch.equal(net.trunk[0].conv.weight, state["features.0.weight"])
+
+
+def test_grey_images_are_shown_as_the_mean_of_the_colours() -> None:
+    state = torchvision.models.mobilenet_v2().state_dict()
+    net = pv.create_model("mobilenet_v2", channels=1, weights=state)
+    assert net.preprocessing.mean == pytest.approx((0.449,)) and net.preprocessing.std == pytest.approx((0.226,))
+
+
+def test_networks_of_ours_keep_task_crop_and_calibration(tmp_path: Path) -> None:
+    net = pv.create_model("mobilenet_v1", 0.25, 96, ["a", "b"])
+    net.task, net.calibration = "multilabel", Calibration(temperature=2.0, threshold=0.7)
+    net.preprocessing = replace(net.preprocessing, resize=(96, 96))
+    for source in (net, pv.save(net, tmp_path / "model.safetensors")):
+        again = pv.create_model("mobilenet_v1", classes=["a", "b"], weights=source)
+        assert (again.spec, again.preprocessing) == (net.spec, net.preprocessing)
+        assert (again.task, again.calibration) == (net.task, net.calibration)
+
+
+def test_a_network_without_the_small_stem_keeps_its_strides() -> None:
+    from pocketvision.models import create_spec
+    from pocketvision.network import build
+
+    net = build(create_spec("mobilenet_v2", 0.35, 64, 3, small_stem=False)).eval()
+    again = pv.create_model("mobilenet_v2", classes=3, weights=net).eval()
+    image = torch.randn(1, 3, 64, 64)
+    assert again.spec == net.spec and torch.equal(again(image), net(image))
+
+
+def test_a_dial_stays_in_the_name_at_another_size() -> None:
+    net = pv.create_model("shufflenet_v1_g8", width=0.5, resolution=96, classes=3)
+    assert at_resolution(net, 104).spec.name == "shufflenet_v1_g8_0.5_104"
+    assert min(ladder(pv.create_model("squeezenet_1.0", resolution=32, classes=3))) >= 24
+
+
+def test_weights_of_any_family_and_number_of_classes_start_a_fit() -> None:
+    squeezenet = open_weights(torchvision.models.squeezenet1_1(num_classes=21).state_dict())
+    found = grid(2, 3, 300, (squeezenet.base, squeezenet.width), _no_limits())
+    assert any(candidate.pretrained for candidate in found)
+    assert "squeezenet_1.1" in str(embedding_of(squeezenet))
+
+
+def _no_limits():
+    from pocketvision.fitting.limits import Limits
+
+    return Limits()
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.tflite", "x.npz"])
+def test_weights_where_a_model_belongs(run_cli, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"whatever")
+    with pytest.raises(pv.InputError, match="holds weights of another library: give a network's name and --pretrained"):
+        pv.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "shufflenet_v2", "weights": "auto"}, "there are no weights of shufflenet_v2 to download"),
+        ({"name": "mobilenet_v1_0.75_192", "resolution": 0}, "resolution 0 of mobilenet_v1_0.75_192"),
+        ({"name": "mobilenet_v2", "weights": {}}, "its first tensors are none"),
+    ],
+)
+def test_one_sentence(arguments: dict, message: str) -> None:
+    with pytest.raises(pv.InputError, match=message):
+        pv.create_model(**arguments)
