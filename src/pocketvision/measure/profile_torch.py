@@ -29,8 +29,8 @@ SHUFFLES = (
 ).split()
 HOW = (
     "means of hooks before and after each row and each module in it, over the middle half of calls of their own, "
-    "eager, channels_last; what of a row no module accounts for (additions, gates, Python between the operations) counts as "
-    "elementwise"
+    "eager, channels_last; what of a row no module accounts for (additions, gates, Python between the operations) "
+    "counts as elementwise"
 )
 
 
