@@ -9,7 +9,7 @@ from pocketvision.blocks import Bneck
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import FAMILIES
 from pocketvision.measure.count import count
-from pocketvision.models import MODELS, create_model, create_spec, list_models, parse_name, split_name
+from pocketvision.models import MODELS, create_model, create_spec, list_models, split_name
 from pocketvision.models.published import PUBLISHED, estimate_top1
 from pocketvision.network import build, build_meta
 from pocketvision.spec import Conventions, Spec, make_divisible, small_input_stem, total_stride
@@ -119,9 +119,10 @@ def test_make_divisible(channels: float, expected: int) -> None:
 
 
 def test_names() -> None:
-    assert parse_name("mobilenet_v3_small") == ("mobilenet_v3_small", None, None)
-    assert parse_name("mobilenet_v1_0.75_192") == ("mobilenet_v1", 0.75, 192)
-    assert parse_name("squeezenet_1.1") == ("squeezenet_1.1", None, None)
+    assert split_name("mobilenet_v3_small") == ("mobilenet_v3_small", None, None, None)
+    assert split_name("mobilenet_v1_0.75_192") == ("mobilenet_v1", None, 0.75, 192)
+    assert split_name("squeezenet_1.1") == ("squeezenet_1.1", None, None, None)
+    assert split_name("mobilenet_v2_1.0_96x128").resolution == (96, 128)
     assert split_name("squeezenet_1.0_complex_0.5_96") == ("squeezenet_1.0", "complex", 0.5, 96)
     assert split_name("shufflenet_v1_g8") == ("shufflenet_v1", 8, None, None)
     names = list_models("mobilenet_v1_[0-9]*")

@@ -1,4 +1,4 @@
-"""Writing files so that a killed run leaves either the old content or the new one, never half of it."""
+"""Files whole: a killed run leaves either the old content or the new one; what cannot be read gives one sentence."""
 
 import os
 import re
@@ -8,6 +8,17 @@ from pathlib import Path
 from pocketvision.errors import InputError
 
 TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}\.tmp")
+
+
+def read_whole(path: str | Path) -> bytes:
+    """The bytes of a file. InputError when it is not there or cannot be read."""
+    path = Path(path)
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}: check the path") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {_reason(error)}; check the path") from error
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:

@@ -53,9 +53,9 @@ def _is_foreign(folder: Path) -> bool:
     """A folder with a config.json whose weights are no model file of ours."""
     if not (folder / "config.json").is_file():
         return False
-    from pocketvision.weights import file
+    from pocketvision.weights.folder import is_foreign  # needs torch
 
-    return not file.is_model_file(folder)
+    return is_foreign(folder)
 
 
 def _foreign(folder: Path, name: str = "") -> Network:

@@ -79,7 +79,7 @@ def time_interleaved(
     with pinned(threads), _no_garbage_collection():
         repetitions = {name: _warm_up(call, warmup, seconds) for name, call in calls.items()}
         done, deadline = 0, time.monotonic() + limit
-        while done < rounds or (narrow and time.monotonic() < deadline and _widest(medians) > narrow):
+        while done < rounds or (narrow and time.monotonic() < deadline and widest(medians) > narrow):
             shuffle(order)
             for name in order:
                 times[name].append(_turn(calls[name], repetitions[name]))
@@ -113,7 +113,7 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
     return ordered[k - 1], ordered[n - k]
 
 
-def _widest(medians: Mapping[str, list[float]]) -> float:
+def widest(medians: Mapping[str, list[float]]) -> float:
     """The widest confidence interval, as a fraction of its median."""
     return max(
         ((high - low) / median(taken) for taken in medians.values() for low, high in [median_interval(taken)]),

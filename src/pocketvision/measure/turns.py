@@ -9,7 +9,7 @@ from statistics import median
 from typing import TypeVar
 
 from pocketvision.errors import InputError
-from pocketvision.measure.latency import LEAST_ROUNDS, _widest
+from pocketvision.measure.latency import LEAST_ROUNDS, widest
 
 Key = TypeVar("Key")
 Turn = Callable[[], list[float]]  # seconds of each timed call
@@ -54,4 +54,4 @@ def take_turns(
 
 
 def _too_wide(medians: Mapping[Key, list[float]], narrow: float) -> bool:
-    return _widest({str(number): taken for number, taken in enumerate(medians.values())}) > narrow
+    return widest({str(number): taken for number, taken in enumerate(medians.values())}) > narrow

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pocketvision.errors import InputError
 from pocketvision.models.families import MODELS
 from pocketvision.models.family import Family
-from pocketvision.models.names import list_models, parse_name, split_name, variant_name
+from pocketvision.models.names import list_models, split_name, variant_name
 from pocketvision.network import Network, build
 from pocketvision.spec import Rows, Spec, small_input_stem, total_stride
 
@@ -146,4 +146,4 @@ def spec_for(
     return weights.adapted(create_spec(name, width, resolution, classes, channels, small_stem, groups, bypass))
 
 
-__all__ = ["MODELS", "Family", "create_model", "create_spec", "list_models", "parse_name", "split_name", "variant_name"]
+__all__ = ["MODELS", "Family", "create_model", "create_spec", "list_models", "split_name", "variant_name"]

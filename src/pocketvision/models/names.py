@@ -59,12 +59,6 @@ def split_name(name: str) -> Name:
     raise InputError(f"unknown model {name!r}: {hint}")
 
 
-def parse_name(name: str) -> tuple[str, float | None, int | tuple[int, int] | None]:
-    """(family, width, resolution) of a name; None where the name does not say."""
-    named = split_name(name)
-    return named.family, named.width, named.resolution
-
-
 def _known() -> list[str]:
     known = list(MODELS)
     for base, width, resolution in PUBLISHED:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import ChainableUndefined, Environment, FunctionLoader
 
 from . import plots, text, words
 from .closer import closer_look
 from .pictures import Picture
 from .svg import PALETTE, both
+from .templates import environment, unbroken
 
 FIRST_ROWS = 15  # of a long table; the others unfold
 CONFUSED_PAIRS = 20
@@ -44,19 +42,11 @@ def render(report: Mapping[str, Any], pictures: Mapping[str, Picture] | None = N
     classes, matrix = confusion.get("classes") or [], confusion.get("matrix") or []
     budget_ms = text.number(verdict.get("budget_ms"))
     machine, data = part(report, "machine"), part(report, "data")
-    environment = Environment(
-        autoescape=True,
-        undefined=ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
-    )
-    environment.filters |= {name: unbroken(getattr(text, name)) for name in FILTERS}
-    environment.filters |= {"plain": text.plain, "network": unbroken(words.network_name)}
+    pages = environment(network=unbroken(words.network_name))
     closer = closer_look(report, pictures or {})
     there = {"learning", "export", "candidates", "machine"} | {key for key in CONTENTS if closer.get(key)}
     there |= {"command"} if report.get("command") else set()
-    return environment.get_template("report.html.j2").render(
+    return pages.get_template("report.html.j2").render(
         report=report,
         **closer,
         verdict=verdict,
@@ -86,26 +76,6 @@ def render(report: Mapping[str, Any], pictures: Mapping[str, Picture] | None = N
         created=readable_date(report.get("created")),
         palette=PALETTE,
     )
-
-
-FILTERS = (
-    "milliseconds",
-    "milliseconds_interval",
-    "limit",
-    "percent",
-    "percent_interval",
-    "count",
-    "size",
-    "whole",
-    "duration",
-    "resolution",
-    "significant",
-)
-
-
-def unbroken(formatter: Callable[..., str]) -> Callable[..., str]:
-    """The formatter with spaces at which a browser breaks no line (but after a comma): a number stays with its unit."""
-    return lambda value: formatter(value).replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
 
 
 def clean(value: Any) -> Any:

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import ChainableUndefined, Environment, FunctionLoader
-
 from . import machine as machine_words
-from . import roofline, text
+from . import roofline
 from .closer import KINDS
-from .page import clean, readable_date, unbroken
+from .page import clean, readable_date
 from .svg import PALETTE, both
+from .templates import environment
 
 OTHER_KINDS = {"shuffle": "shuffle, concatenation, split", "layout": "changes of memory layout"}
-FILTERS = ("milliseconds", "milliseconds_interval", "percent", "count", "size", "significant")
 
 
 def render(profile: Mapping[str, Any]) -> str:
     """The page as HTML text, for what `pocketvision profile --json` prints. Nothing outside of it is referred to."""
     profile = clean(profile)
-    environment = Environment(
-        autoescape=True,
-        undefined=ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
-    )
-    environment.filters |= {name: unbroken(getattr(text, name)) for name in FILTERS}
-    environment.filters |= {"plain": text.plain, "shape": shape}
+    pages = environment(shape=shape)
     machine = profile.get("machine") or {}
-    return environment.get_template("profile.html.j2").render(
+    return pages.get_template("profile.html.j2").render(
         profile=profile,
         title=roofline.title(profile),
         kinds=[

@@ -26,7 +26,7 @@ from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import TASKS, Task
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
-from pocketvision.files import writable_folder, write_atomic
+from pocketvision.files import read_whole, writable_folder, write_atomic
 from pocketvision.runtimes.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -131,12 +131,7 @@ def load(path: str | Path, threads: int = 0) -> OnnxRunnable:
     InputError for a missing, damaged or altered file, for an ONNX file of somebody else, and for an unknown version.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}: check the path") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    data = read_whole(path)
     threads = threads or usable_cores()
     try:
         session = onnxruntime.InferenceSession(data, _options(threads), providers=["CPUExecutionProvider"])

@@ -15,6 +15,7 @@ import openvino
 from numpy.typing import NDArray
 
 from pocketvision.errors import InputError
+from pocketvision.files import read_whole
 from pocketvision.runtimes.cores import usable_cores
 from pocketvision.runtimes.packed import Loaded, loaded
 
@@ -38,10 +39,7 @@ def load(path: str | Path, threads: int = 0) -> Loaded:
     InputError for a missing or damaged file and for an ONNX file of somebody else.
     """
     path, threads = Path(path), threads or usable_cores()
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    data = read_whole(path)
     core = openvino.Core()
     try:
         # Bytes, not the path: OpenVINO chooses its reader by the ending of the name.

@@ -23,7 +23,7 @@ from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import TASKS, Task
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
-from pocketvision.files import writable_folder, write_atomic
+from pocketvision.files import read_whole, writable_folder, write_atomic
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -94,12 +94,7 @@ def pack(path: str | Path, info: Mapping[str, Any], body: bytes, members: Mappin
 def unpack(path: str | Path) -> Contents:
     """Read what `pack` wrote. InputError for a missing, foreign, damaged or altered file."""
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}: check the path") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    data = read_whole(path)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}

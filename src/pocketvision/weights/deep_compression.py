@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketvision.errors import InputError
+from pocketvision.files import read_whole
 
 CODEBOOK = 256  # words: all of SqueezeNet's layers are convolutions, which have eight bits; four bits are for others
 
@@ -30,10 +31,7 @@ def read(path: str | Path) -> dict[str, Tensor]:
     missing, cut off, too long, or not this format.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+    data = read_whole(path)
     try:
         return _decode(data)
     except ValueError as error:

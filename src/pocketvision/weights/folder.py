@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from pocketvision.errors import InputError
-from pocketvision.weights import libraries, reading, transformers
-from pocketvision.weights.recognised import Looks, Recognised, conventions
+from pocketvision.weights import libraries, reading, timm, transformers
+from pocketvision.weights.file import is_model_file
+from pocketvision.weights.recognised import Looks, Recognised
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 OURS = "pocketvision"  # the "model_type" of our own folders that no other library opens
 
-TENSORFLOW = conventions(padding="tf_same", bn_eps=1e-3)  # timm's networks with "tf_" before their names
-
 
 def is_foreign(folder: Path) -> bool:
-    """Does `folder` say what its weights are of, in the way of transformers or timm?"""
-    return (folder / CONFIG).is_file()
+    """Does `folder` say, in the way of transformers or timm, what its weights are of? Model files of ours come first."""
+    return (folder / CONFIG).is_file() and not is_model_file(folder)
 
 
 def read(folder: Path) -> reading.Read:
@@ -59,7 +58,7 @@ def of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> r
     said = {**config, **config.get("pretrained_cfg", {})}
     if str(config["architecture"]).startswith("tf_"):
         known = found.adapt
-        found = replace(found, adapt=lambda spec: TENSORFLOW(known(spec)))
+        found = replace(found, adapt=lambda spec: timm.TENSORFLOW(known(spec)))
     default = found.looks
     looks = Looks(
         tuple(float(mean) for mean in said.get("mean", default.mean)),

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pocketvision.errors import InputError
+from pocketvision.files import read_whole
 
 Kind = Literal["conv", "depthwise", "dense"]
 Padding = Literal["SAME", "VALID"]
@@ -77,10 +78,7 @@ def read(path: str | Path) -> TFLite:
     InputError when the file is missing, cut off, damaged, no .tflite file, or has a layer that cannot be converted.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+    data = read_whole(path)
     if data[4:8] != b"TFL3":
         raise InputError(f"{path} is not a .tflite file (it has no TFL3 at byte 4): give a TensorFlow Lite model")
     try:
