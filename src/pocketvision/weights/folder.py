@@ -23,7 +23,7 @@ OURS = "pocketvision"  # the "model_type" of our own folders that no other libra
 
 
 def is_foreign(folder: Path) -> bool:
-    """Does `folder` say, in the way of transformers or timm, what its weights are of? Model files of ours come first."""
+    """Does `folder` say, in the way of transformers or timm, what its weights are of? Our model files come first."""
     return (folder / CONFIG).is_file() and not is_model_file(folder)
 
 
