@@ -23,8 +23,8 @@ from pocketvision.measure.chains import Chain, chains
 from pocketvision.measure.correction import PRIOR, Correction, Example, cross_validated, fit, table_error
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.lookup import LatencyTable, table
-from pocketvision.measure.pieces import PIXELS, Piece, distinct, pieces
-from pocketvision.measure.rowtimes import by_part, row_times
+from pocketvision.measure.pieces import Piece, distinct, pieces
+from pocketvision.measure.rowtimes import PIXELS, by_part, row_times
 from pocketvision.models import create_spec
 from pocketvision.spec import Spec
 
@@ -163,7 +163,7 @@ class Machine:
     def ms(piece: Piece) -> float:
         return 0.1 + sum(piece.key.encode()) % 100 / 100
 
-    def time_chains(self, made: Sequence[Chain], *how: Any) -> dict[str, Any]:
+    def time_chains(self, made: Sequence[Chain], how: Any) -> dict[str, Any]:
         around = self._busy()
         self.chains += made
         rows = {}
@@ -173,7 +173,7 @@ class Machine:
             rows[piece.key] = {"kind": piece.kind, "macs": piece.macs, "mac_bytes": piece.mac_bytes, **time}
         return {"rows": rows, **around}
 
-    def time_networks(self, specs: Sequence[Spec], *how: Any) -> dict[str, Any]:
+    def time_networks(self, specs: Sequence[Spec], how: Any) -> dict[str, Any]:
         around = self._busy()
         self.networks += [spec.name for spec in specs]
         found = {}

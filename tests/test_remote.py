@@ -19,11 +19,12 @@ import pocketvision as pv
 from conftest import command_environment
 from loopback import MISSING, Loopback, loopback, running_in, wait_until, write_program
 from pocketvision.fitting.clock import Here, Look, There, clock_for
-from pocketvision.measure import keeper
+from pocketvision.measure import batches, keeper, table
 from pocketvision.measure.remote import open_device, read_address
 from pocketvision.measure.remote_device import RemoteDevice
 from pocketvision.measure.ssh import Ssh
 from pocketvision.measure.wheel import build_wheel
+from pocketvision.models import create_spec
 from pocketvision.runtimes import onnxruntime
 
 CLEAN_SECONDS = 15  # for the other side to notice and to clean up, on a busy machine
@@ -99,6 +100,25 @@ def test_the_clock_of_fit(server: Loopback, exported: Path) -> None:
     assert [type(where) for where in clock_for("cpu")] == [str, Here]
     with pytest.raises(pv.InputError, match="names no device"):
         clock_for("ftp://pi")
+
+
+@needs_sshd
+def test_a_latency_table_of_the_device(server: Loopback, tmp_path: Path) -> None:
+    path, look = tmp_path / "table.json", batches.Look(6, 0.001)
+    specs = [create_spec("mobilenet_v3_small", width=0.35, resolution=side, classes=3) for side in (32, 64)]
+    with closing(table(specs, path=path, look=look, show=False, device=server.device)) as made:
+        folder = made.place._connected.folder
+        assert made.place.device == server.host and Path(folder, "package").exists()
+        assert not [entry for entry in Path(folder).iterdir() if entry.name.isdigit()]  # copies are removed when read
+        assert len(made.networks) == 2 and all(known.time.nodes > 0 for known in made.rows.values())
+        assert made.check(create_spec("mobilenet_v3_small", width=0.5, resolution=32)).prediction.missing == 0
+    assert not Path(folder).exists() and not running_in(folder)
+    assert set(json.loads(path.read_text())["about"]["machine"]) >= {"cpu", "cores", "load", "time"}
+    known = len(made.rows)
+    with closing(table(specs, path=path, look=look, show=False, device=server.device)) as made:
+        assert len(made.rows) == known
+    with pytest.raises(pv.InputError, match="names no device"):
+        table(specs, device="ftp://pi")
 
 
 @needs_sshd

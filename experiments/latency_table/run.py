@@ -129,15 +129,16 @@ def fitted_to_macs(teachers: list[tuple[int, float]]) -> list[float]:
 
 
 def measurements(out: Path, judges: list[Spec], look: Look) -> list[dict[str, Any]]:
-    """Every judge as a whole, PASSES times over, each batch beside the table's reference network."""
-    made, journal = table([], path=out / "table.json", show=False), Journal(out / "measured.json")
+    """Every judge as a whole, PASSES times over, each batch beside the table's reference networks."""
+    made, journal = table([], path=out / "table.json", look=look, show=False), Journal(out / "measured.json")
     (out / "networks").mkdir(exist_ok=True)
     batches = [(number, batch) for number in range(PASSES) for batch in enumerate(batched(judges))]
     found: list[dict[str, Any]] = [{} for _ in range(PASSES)]
     with Steps("measuring whole networks", len(batches)) as steps:
         for done, (number, (index, batch)) in enumerate(batches, 1):
-            how = (made.reference, made.runtime, made.threads, look, out / "networks")
-            batch_found = journal.once(f"pass {number}, batch {index}", lambda b=batch, h=how: time_networks(b, *h))
+            batch_found = journal.once(
+                f"pass {number}, batch {index}", lambda b=batch: time_networks(b, made.how, out / "networks")
+            )
             drift = batch_found["reference_ms"] / made.reference_ms
             for name, latency in batch_found["networks"].items():
                 taken = {key: latency[key] / drift for key in ("median_ms", "low_ms", "high_ms")}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from pocketvision.errors import InputError
+from pocketvision.measure import place
 from pocketvision.measure.latency import Latency, summarise, time_interleaved
 from pocketvision.measure.machine import machine
 from pocketvision.measure.pin import pinned
-from pocketvision.measure.remote import is_remote, open_device, read_address
-from pocketvision.measure.remote_device import RemoteDevice
+from pocketvision.measure.remote import is_remote
 from pocketvision.measure.turns import take_turns
-from pocketvision.measure.workers import Client
 from pocketvision.runtimes import get_runtime
 
 WARMUP = 0.05  # s, as `time_interleaved` has it
@@ -72,18 +70,13 @@ class There:
 
     def __init__(self, text: str) -> None:
         """`text` as of `measure.remote.open_device`; InputError when it names no device."""
-        self.device: str | None = read_address(text).name
-        self._text = text
-        self._connected: RemoteDevice | None = None
+        self._place = place.There(text)
+        self.device = self._place.device
 
     def time(self, paths: Sequence[Path], runtime: str, threads: int, look: Look) -> list[Latency]:
-        with self._worker() as (device, worker):
-            there = [device.put(path) for path in paths]
-            try:
-                opened = [worker.ask("open", runtime=runtime, path=path, threads=threads)["id"] for path in there]
-            except InputError as error:
-                raise error if device.name in str(error) else InputError(f"on {device.name}: {error}") from None
-            device.clear()
+        with self._place.worker() as worker:
+            opened = [worker.open(path, runtime=runtime, threads=threads) for path in paths]
+            worker.clear()
             for number in opened:
                 worker.ask("warm", id=number, seconds=WARMUP)
             turns = {number: partial(_turn, worker, number) for number in opened}
@@ -93,29 +86,15 @@ class There:
         return [summarise(taken[number]) for number in opened]
 
     def machine(self) -> dict[str, Any]:
-        with self._worker() as (_, worker):
+        with self._place.worker() as worker:
             found: dict[str, Any] = worker.ask("machine")["machine"]
         return found
 
     def close(self) -> None:
-        if self._connected:
-            self._connected.close()
-        self._connected = None
-
-    @contextmanager
-    def _worker(self) -> Iterator[tuple[RemoteDevice, Client]]:
-        """A fresh process there, so that what was timed before leaves no trace in it."""
-        self._connected = self._connected or open_device(self._text)
-        try:
-            worker = Client(self._connected)
-            yield self._connected, worker
-            worker.ask("close")
-        except BaseException:
-            self.close()
-            raise
+        self._place.close()
 
 
-def _turn(worker: Client, number: int) -> list[float]:
+def _turn(worker: place.Session, number: int) -> list[float]:
     seconds: list[float] = worker.ask("turn", id=number)["seconds"]
     return seconds
 

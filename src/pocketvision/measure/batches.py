@@ -1,41 +1,37 @@
-"""Timing many networks on a machine whose speed drifts: in batches, each beside one and the same reference network.
+"""Timing many networks on a machine whose speed drifts: in batches, each beside one and the same reference networks.
 
 Inside a batch all turns are shuffled round by round, so that a busy spell falls on everyone alike. Between batches, and
-between days, the reference's time says how fast the machine was.
+between days, the references' time says how fast the machine was.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pocketvision.data.image import preprocessing_for
-from pocketvision.measure.bench import random_pixels
+from pocketvision.errors import InputError
+from pocketvision.measure import netfile
 from pocketvision.measure.chains import Chain
-from pocketvision.measure.latency import Call, Latency, time_interleaved
+from pocketvision.measure.latency import Latency, summarise
 from pocketvision.measure.pieces import Piece
-from pocketvision.measure.pin import pinned
-from pocketvision.measure.rowtimes import RowTime, open_clocked, row_times
+from pocketvision.measure.place import Here, Place, Session
 from pocketvision.measure.settle import settled
+from pocketvision.measure.turns import take_turns
 from pocketvision.network import Network, build
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes.torch import thread_count
 from pocketvision.spec import Spec
 
 TOGETHER = 12  # networks in a batch: some 30 MB each, and few enough that a killed run loses less than a minute
-REFERENCE_TURNS = 3  # of the reference in each round: its time divides everyone's
-NOTHING = RowTime(0.0, 0.0, 0.0, 0)  # a piece that the engine optimised away
+WARMUP = 0.05  # s
+NOTHING = {"ms": 0.0, "low_ms": 0.0, "high_ms": 0.0, "nodes": 0}  # a piece that the engine optimised away
 T = TypeVar("T")
 
 
@@ -50,6 +46,17 @@ class Look:
 ORDINARY = Look()
 
 
+@dataclass(frozen=True)
+class How:
+    """Beside which networks a batch is timed, in what, how thoroughly and where."""
+
+    references: tuple[Spec, ...]
+    runtime: str
+    threads: int
+    look: Look = ORDINARY
+    place: Place = field(default_factory=Here)
+
+
 def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Nearly equal parts of at most TOGETHER."""
     count = -(-len(items) // TOGETHER)
@@ -57,60 +64,31 @@ def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[len(items) * i // count : len(items) * (i + 1) // count]
 
 
-def time_chains(chains: Sequence[Chain], reference: Spec, runtime: str, threads: int, look: Look) -> dict[str, Any]:
+def time_chains(chains: Sequence[Chain], how: How) -> dict[str, Any]:
     """The pieces' times in the chains, as JSON: `{rows: {key: {ms, low_ms, high_ms, nodes}}, reference_ms, ...}`."""
+    with _batch(how) as batch:
+        numbers = batch.open([chain.spec for chain in chains], clocked=True)
+        _, around = batch.time()
+        times = [batch.rows(number) for number in numbers]
     found: dict[str, Any] = {}
-    with _place() as folder:
-        beside = export(reference, runtime, folder)
-        sources = [export(chain.spec, runtime, folder) for chain in chains]
-        with pinned(threads):
-            clocked = [
-                open_clocked(source, _pixels(chain.spec), runtime, threads)
-                for source, chain in zip(sources, chains, strict=True)
-            ]
-            calls = {str(i): chain.run for i, chain in enumerate(clocked)} | _reference(beside, runtime, threads)
-            taken = time_interleaved(calls, threads, look.rounds, look.seconds)
-        for i, chain in enumerate(chains):
-            latency = taken[str(i)]
-            parts = row_times(clocked[i], latency.rounds, latency.calls // latency.rounds)
-            found |= {piece.key: _entry(piece, parts.get(part, NOTHING)) for part, piece in chain.pieces.items()}
-    return {"rows": found, **_circumstances(taken)}
+    for chain, rows in zip(chains, times, strict=True):
+        found |= {piece.key: {**_costs(piece), **rows.get(part, NOTHING)} for part, piece in chain.pieces.items()}
+    return {"rows": found, **around}
 
 
-def time_networks(
-    specs: Sequence[Spec], reference: Spec, runtime: str, threads: int, look: Look, keep: Path | None = None
-) -> dict[str, Any]:
+def time_networks(specs: Sequence[Spec], how: How, keep: Path | None = None) -> dict[str, Any]:
     """Whole networks, one plain call each, as JSON: `{networks: {digest: {...}}, reference_ms, ...}`.
 
     Exported files stay in the folder `keep`, if there is one, and are used again.
     """
-    with _place() as folder:
-        beside = export(reference, runtime, keep or folder)
-        sources = [export(spec, runtime, keep or folder) for spec in specs]
-        with pinned(threads):
-            calls = {str(i): open_call(source, runtime, threads) for i, source in enumerate(sources)}
-            calls |= _reference(beside, runtime, threads)
-            taken = time_interleaved(calls, threads, look.rounds, look.seconds)
-    found = {digest(spec): {"spec": spec.to_json(), **taken[str(i)].to_json()} for i, spec in enumerate(specs)}
-    return {"networks": found, **_circumstances(taken)}
-
-
-def export(spec: Spec, runtime: str, folder: Path) -> Network | Path:
-    """A fresh network in which numbers stay ordinary, as a file in `folder` if the runtime has files.
-
-    To be done before anything is pinned: a pool of threads that PyTorch starts would stay on the pinned CPUs.
-    """
-    module, path = get_runtime(runtime), folder / f"{digest(spec)}.{runtime}"
-    if path.exists():
-        return path
-    net = settled(build(spec))
-    return module.convert(net, path) if hasattr(module, "convert") else net
-
-
-def open_call(source: Network | Path, runtime: str, threads: int) -> Call:
-    """One call of the shipped contract on random pixels."""
-    runnable = get_runtime(runtime).load(source, threads)
-    return partial(runnable.run, random_pixels(runnable.preprocessing))
+    with _batch(how, keep) as batch:
+        numbers = batch.open(specs)
+        taken, around = batch.time()
+    found = {
+        digest(spec): {"spec": spec.to_json(), **taken[number].to_json()}
+        for spec, number in zip(specs, numbers, strict=True)
+    }
+    return {"networks": found, **around}
 
 
 def digest(spec: Spec) -> str:
@@ -118,29 +96,72 @@ def digest(spec: Spec) -> str:
     return hashlib.sha256(spec.to_json().encode()).hexdigest()[:16]
 
 
+class _Batch:
+    """What is timed together, in one worker."""
+
+    def __init__(self, how: How, folder: Path, worker: Session) -> None:
+        self.how, self.folder, self.worker = how, folder, worker
+        # Before anything is pinned: a pool of threads that PyTorch starts would stay on the pinned CPUs.
+        self.beside = [self._export(spec) for spec in how.references]
+        self.opened: list[int] = []
+        self.references: list[int] = []
+
+    def open(self, specs: Sequence[Spec], clocked: bool = False) -> list[int]:
+        """Open fresh networks, and the references beside them; the numbers of the former."""
+        sources = [self._export(spec) for spec in specs]
+        numbers = [self._open(source, "open_clocked" if clocked else "open") for source in sources]
+        self.references = [self._open(source, "open") for source in self.beside]
+        self.opened = [*numbers, *self.references]
+        return numbers
+
+    def time(self) -> tuple[dict[int, Latency], dict[str, Any]]:
+        """Everybody's latency, and how fast and how busy the machine was."""
+        ask, look = self.worker.ask, self.how.look
+        for number in self.opened:
+            ask("warm", id=number, seconds=WARMUP, turn=look.seconds)
+        turns = {number: partial(self._turn, number) for number in self.opened}
+        rounds, failed = take_turns(turns, look.rounds)
+        for reason in failed.values():
+            raise InputError(reason)
+        taken = {number: summarise(each) for number, each in rounds.items()}
+        here = ask("machine")["machine"]
+        reference_ms = geometric_mean(taken[number].median_ms for number in self.references)
+        load = here["load"][0] if here["load"] else None
+        return taken, {"reference_ms": reference_ms, "load": load, "time": here["time"]}
+
+    def rows(self, number: int) -> dict[int | str, dict[str, Any]]:
+        """The times of a clocked network's parts."""
+        found = self.worker.ask("rows", id=number, rounds=self.how.look.rounds)["rows"]
+        return {part: dict(zip(NOTHING, times, strict=True)) for part, *times in found}
+
+    def _turn(self, number: int) -> list[float]:
+        seconds: list[float] = self.worker.ask("turn", id=number)["seconds"]
+        return seconds
+
+    def _export(self, spec: Spec) -> Network | Path:
+        """A fresh network in which numbers stay ordinary, as a file if it needs one."""
+        runtime, path = get_runtime(self.how.runtime), self.folder / f"{digest(spec)}.{self.how.runtime}"
+        if path.exists():
+            return path
+        net = settled(build(spec))
+        if hasattr(runtime, "convert"):
+            return Path(runtime.convert(net, path))
+        if self.how.place.device is None:
+            return net
+        (self.folder / digest(spec)).mkdir(exist_ok=True)
+        return netfile.save(net, self.folder / digest(spec))
+
+    def _open(self, source: Network | Path, do: str) -> int:
+        return self.worker.open(source, do, runtime=self.how.runtime, threads=self.how.threads, seed=0)
+
+
 @contextmanager
-def _place() -> Iterator[Path]:
-    """A folder for files; afterwards PyTorch has as many threads as before (opening a network in it sets them)."""
-    with tempfile.TemporaryDirectory(prefix="pocketvision-") as name, thread_count(0):
-        yield Path(name)
+def _batch(how: How, keep: Path | None = None) -> Iterator[_Batch]:
+    """A worker and a folder for files; afterwards PyTorch has as many threads as before (opening one sets them)."""
+    with tempfile.TemporaryDirectory(prefix="pocketvision-") as name, thread_count(0), how.place.worker() as worker:
+        yield _Batch(how, keep or Path(name), worker)
+        worker.clear()
 
 
-def _entry(piece: Piece, time: RowTime) -> dict[str, Any]:
-    return {"kind": piece.kind, "macs": piece.macs, "mac_bytes": piece.mac_bytes, **asdict(time)}
-
-
-def _pixels(spec: Spec) -> NDArray[np.uint8]:
-    return random_pixels(preprocessing_for(spec.resolution, spec.channels))
-
-
-def _reference(source: Network | Path, runtime: str, threads: int) -> dict[str, Call]:
-    call = open_call(source, runtime, threads)
-    return {f"reference {i}": call for i in range(REFERENCE_TURNS)}
-
-
-def _circumstances(taken: dict[str, Latency]) -> dict[str, Any]:
-    """How fast and how busy the machine was."""
-    reference = sorted(taken[f"reference {i}"].median_ms for i in range(REFERENCE_TURNS))
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"reference_ms": reference[REFERENCE_TURNS // 2], "load": load, "time": now}
+def _costs(piece: Piece) -> dict[str, Any]:
+    return {"kind": piece.kind, "macs": piece.macs, "mac_bytes": piece.mac_bytes}

@@ -13,8 +13,8 @@ from pocketvision.measure import watch
 from pocketvision.measure.device import Device, open_device
 from pocketvision.measure.entries import FILES, Entry, Model, file_entries, file_of, named, network_entries, own_runtime
 from pocketvision.measure.outcome import Measured, rows
+from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.turns import take_turns
-from pocketvision.measure.worker import random_pixels
 from pocketvision.measure.workers import Workers, may_share
 from pocketvision.progress import Steps, say
 from pocketvision.runtimes import RUNTIMES, get_runtime

@@ -2,18 +2,21 @@
 
 Where the next piece wants another map than the last one leaves, a 1x1 convolution stands between them; it is timed
 and forgotten. A chain is filled up with pieces that are known already, so that its weights crowd the caches as those
-of a network do, and it ends in a real head: weights that stay in the second-level cache cost less than they will.
+of a network do, and it ends in a real head: weights that stay in the second-level cache cost less than they will. Wide
+pieces stand among wide ones and narrow among narrow ones: the maps of a wide neighbour empty the caches too.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pocketvision.blocks import Conv
-from pocketvision.measure.pieces import HEAD, PIXELS, Piece, Shape, rows_of
+from pocketvision.measure.pieces import Piece, Shape, rows_of
+from pocketvision.measure.rowtimes import HEAD, PIXELS
 from pocketvision.spec import Head, Row, Spec
 
 PER_SIZE = 4  # rows of one map size in a chain, as in a stage of a network; a piece that strides comes on top
@@ -114,13 +117,11 @@ class _Thread:
         return shape
 
     def _next(self, shape: Shape, strides: bool) -> Piece | None:
-        """A wanted piece for this map, one for as many channels if there is any."""
-        return self._take(lambda p: _fits(p, shape, strides) and p.input == shape) or self._take(
-            lambda p: _fits(p, shape, strides)
-        )
+        """A wanted piece for this map."""
+        return self._take(lambda p: _fits(p, shape, strides), shape)
 
     def _filler(self, shape: Shape, strides: bool) -> Piece | None:
-        return self._fill(lambda p: _fits(p, shape, strides))
+        return self._fill(lambda p: _fits(p, shape, strides), shape)
 
     def _below(self, shape: Shape) -> bool:
         """Whether something of this group has a smaller map than `shape`, so that the chain must go on."""
@@ -130,8 +131,8 @@ class _Thread:
     def _head(self, items: list[Piece | Row]) -> Piece | Head:
         """A head on the last map, through a convolution where it wants other channels."""
         shape = _shape_after(items, self.image)
-        head = self._take(lambda p: p.name == HEAD and p.input[1:] == shape[1:])
-        head = head or self._fill(lambda p: p.name == HEAD and p.input[1:] == shape[1:])
+        head = self._take(lambda p: p.name == HEAD and p.input[1:] == shape[1:], shape)
+        head = head or self._fill(lambda p: p.name == HEAD and p.input[1:] == shape[1:], shape)
         if head is None:
             return self.spare
         if head.input != shape:
@@ -146,16 +147,22 @@ class _Thread:
             return self._made(items, piece, image)
         return self._made([*items, piece], self.spare, image)
 
-    def _take(self, suits: Callable[[Piece], bool]) -> Piece | None:
-        for piece in self.left:
-            if suits(piece):
-                self.left.remove(piece)
-                return piece
-        return None
+    def _take(self, suits: Callable[[Piece], bool], shape: Shape | None = None) -> Piece | None:
+        """A wanted piece, which is wanted no more."""
+        piece = self._nearest([piece for piece in self.left if suits(piece)], shape)
+        if piece:
+            self.left.remove(piece)
+        return piece
 
-    def _fill(self, suits: Callable[[Piece], bool]) -> Piece | None:
-        found = [piece for piece in self.filling if suits(piece)]
-        return self.rng.choice(found) if found else None
+    def _fill(self, suits: Callable[[Piece], bool], shape: Shape | None = None) -> Piece | None:
+        return self._nearest([piece for piece in self.filling if suits(piece)], shape)
+
+    def _nearest(self, found: list[Piece], shape: Shape | None) -> Piece | None:
+        """Any of those whose channels are nearest to the map's, by their ratio; of the others any."""
+        if not found:
+            return None
+        least = min(_apart(piece, shape) for piece in found)
+        return self.rng.choice([piece for piece in found if _apart(piece, shape) == least])
 
     def _inner(self, piece: Piece) -> bool:
         return piece.name not in (0, HEAD, PIXELS)
@@ -164,6 +171,10 @@ class _Thread:
 def _fits(piece: Piece, shape: Shape, strides: bool) -> bool:
     inner = piece.name not in (0, HEAD, PIXELS)
     return inner and piece.input[1:] == shape[1:] and (piece.output[1:] != piece.input[1:]) == strides
+
+
+def _apart(piece: Piece, shape: Shape | None) -> float:
+    return abs(math.log(piece.input[0] / shape[0])) if shape else 0.0
 
 
 def _append(items: list[Piece | Row], shape: Shape, piece: Piece) -> Shape:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pocketvision.errors import InputError
 from pocketvision.measure import netfile
-from pocketvision.measure.worker import random_pixels
+from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.workers import Workers
 from pocketvision.runtimes import FROM_ONNX, SUFFIXES, get_runtime
 from pocketvision.runtimes.predictor import Exported

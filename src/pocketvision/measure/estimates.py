@@ -30,7 +30,7 @@ class Prediction:
 class Check:
     """A prediction beside the measurement that checked it, which is given at the speed that the table was made at.
 
-    `drift` is the reference network's time now over its time in the table: above 1 the machine is slower now.
+    `drift` is the reference networks' time now over its time in the table: above 1 the machine is slower now.
     """
 
     name: str
@@ -74,9 +74,14 @@ class Whole:
     high_ms: float
 
     @property
+    def width(self) -> float:
+        """Of the interval, in ms."""
+        return self.high_ms - self.low_ms
+
+    @property
     def is_shaky(self) -> bool:
         """The machine was too busy for a clear answer."""
-        return self.high_ms - self.low_ms > SHAKY * self.ms
+        return self.width > SHAKY * self.ms
 
 
 def guess(piece: Piece, known: Iterable[Known]) -> RowTime:

@@ -16,23 +16,22 @@ from typing import Any, TypeVar
 
 from pocketvision.errors import InputError
 from pocketvision.journal import Journal
-from pocketvision.measure.batches import ORDINARY, Look, batched, digest, time_chains, time_networks
+from pocketvision.measure.batches import ORDINARY, How, Look, batched, digest, time_chains, time_networks
 from pocketvision.measure.chains import chains
 from pocketvision.measure.correction import Example, TableError, fit, table_error
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.estimates import GUESS_ERROR, Check, Known, Prediction, Whole, guess
-from pocketvision.measure.machine import machine
 from pocketvision.measure.pieces import Piece, distinct, pieces
-from pocketvision.measure.rowtimes import RowTime
+from pocketvision.measure.place import Here, Place, place_of
+from pocketvision.measure.rowtimes import CLOCKED, RowTime
 from pocketvision.progress import Steps, say
 from pocketvision.runtimes import get_runtime
-from pocketvision.runtimes.cores import usable_cores
 from pocketvision.spec import Spec
 
-FORMAT_VERSION = 1
-RUNTIMES = ("onnxruntime", "torch")  # those whose rows can be timed inside a network
+FORMAT_VERSION = 2
 FINGERPRINT = ("cpu", "architecture", "instructions", "cores")  # of `machine()`: what another machine has otherwise
 WHOLE_NETWORKS = 30  # of the specs are timed as wholes too, for the correction and the error
+REFERENCES = 4  # of the specs, from small to large: their time says how fast the machine is
 LEAST_NETWORKS = 5  # below, the table does not know its own error
 UNKNOWN_ERROR = 0.1
 T = TypeVar("T")
@@ -45,35 +44,44 @@ def table(
     path: str | Path | None = None,
     look: Look = ORDINARY,
     show: bool = True,
+    device: str | None = None,
 ) -> LatencyTable:
     """A latency table of the rows of `specs` for this machine, `runtime` and `threads` (0: all cores).
+
+    `device` is another machine to time on (`ssh://user@host`); its connection lasts until the table's `close()`.
 
     `path` is a JSON file that keeps everything: what is in it is not timed again, so a killed run goes on where it
     was, and a finished table is there at once. The first 30 specs are timed as wholes too. InputError for no specs,
     for a runtime that cannot time rows, and for a file from another machine, runtime version or number of threads.
     """
     wanted = [specs] if isinstance(specs, Spec) else list(specs)
-    if runtime not in RUNTIMES:
-        raise InputError(f"a latency table cannot time rows in {runtime!r}: choose one of {', '.join(RUNTIMES)}")
+    if runtime not in CLOCKED:
+        raise InputError(f"a latency table cannot time rows in {runtime!r}: choose one of {', '.join(CLOCKED)}")
     if threads < 0:
         raise InputError(f"cannot time on {threads} threads: give at least 1, or 0 for all cores")
     get_runtime(runtime)
+    place = place_of(device)
     journal = Journal(Path(path) if path else None)
     if not wanted and "about" not in journal.known:
         raise InputError("there is nothing to time: give a latency table at least one spec")
-    here = machine()
-    about = {
-        "format_version": FORMAT_VERSION,
-        "runtime": runtime,
-        "version": here["versions"].get(runtime),
-        "threads": threads or usable_cores(),
-        "machine": here,
-        "reference": _middle(wanted).to_json() if wanted else None,
-    }
-    _refuse_others(journal.once("about", lambda: about), about, path)
-    made = LatencyTable(journal, look, show)
-    made.extend(wanted)
-    made.time_whole(wanted[:WHOLE_NETWORKS])
+    try:
+        with place.worker() as worker:
+            there = worker.ask("machine")["machine"]
+        about = {
+            "format_version": FORMAT_VERSION,
+            "runtime": runtime,
+            "version": there["versions"].get(runtime),
+            "threads": threads or there["cores"],
+            "machine": there,
+            "references": [spec.to_json() for spec in _spread(wanted)],
+        }
+        _refuse_others(journal.once("about", lambda: about), about, path)
+        made = LatencyTable(journal, look, show, place)
+        made.extend(wanted)
+        made.time_whole(wanted[:WHOLE_NETWORKS])
+    except BaseException:
+        place.close()
+        raise
     if show:
         say(str(made))
     return made
@@ -82,16 +90,17 @@ def table(
 class LatencyTable:
     """Times of pieces and of whole networks on one machine, in one runtime, on some threads; see `table`."""
 
-    def __init__(self, journal: Journal, look: Look = ORDINARY, show: bool = True) -> None:
-        self.journal, self.look, self.show = journal, look, show
+    def __init__(self, journal: Journal, look: Look = ORDINARY, show: bool = True, place: Place | None = None) -> None:
+        self.journal, self.show, self.place = journal, show, place or Here()
         about = journal.known["about"]
         self.runtime: str = about["runtime"]
         self.version: str = about["version"]
         self.threads: int = about["threads"]
-        self.reference = Spec.from_json(about["reference"])
+        references = tuple(Spec.from_json(text) for text in about["references"])
+        self.how = How(references, self.runtime, self.threads, look, self.place)
         self.rows: dict[str, Known] = {}  # by the key of the piece, at the table's speed
         self.networks: dict[str, Whole] = {}  # by digest
-        self.reference_ms = 0.0  # the reference's time, which is the table's speed
+        self.reference_ms = 0.0  # the references' time (geometric mean), which is the table's speed
         self.correction = fit([])
         self.error = TableError(UNKNOWN_ERROR, UNKNOWN_ERROR, 0)
         self._add_up()
@@ -115,11 +124,11 @@ class LatencyTable:
     def _time_rows(self, wanted: list[Piece], filling: dict[str, Piece]) -> None:
         threaded = chains(wanted, filling.values(), seed=len(self.journal.known))
         for batch in self._steps("timing rows", list(batched(threaded))):
-            self._keep("rows", time_chains(batch, *self._how()))
+            self._keep("rows", time_chains(batch, self.how))
 
     def _time_networks(self, specs: list[Spec]) -> None:
         for batch in self._steps("timing networks", list(batched(specs))):
-            self._keep("networks", time_networks(batch, *self._how()))
+            self._keep("networks", time_networks(batch, self.how))
 
     def predict(self, spec: Spec, extend: bool = True) -> Prediction:
         """The time of `spec`. Pieces that the table lacks are timed and added; without `extend` they are guessed."""
@@ -137,7 +146,7 @@ class LatencyTable:
     def check(self, spec: Spec) -> Check:
         """Predict, then measure, and print both with the error. The table learns nothing from it."""
         prediction = self.predict(spec)
-        found = time_networks([spec], *self._how())
+        found = time_networks([spec], self.how)
         drift = found["reference_ms"] / self.reference_ms
         ((_, latency),) = found["networks"].items()
         measured, low, high = (latency[key] / drift for key in ("median_ms", "low_ms", "high_ms"))
@@ -156,8 +165,9 @@ class LatencyTable:
             "networks": len(self.networks),
         }
 
-    def _how(self) -> tuple[Spec, str, int, Look]:
-        return self.reference, self.runtime, self.threads, self.look
+    def close(self) -> None:
+        """Disconnect from another device, where nothing stays behind; what the table knows can still be asked for."""
+        self.place.close()
 
     def _keep(self, what: str, found: dict[str, Any]) -> None:
         """A batch into the journal: what is there is never timed again."""
@@ -175,9 +185,10 @@ class LatencyTable:
         return self.correction.apply(sum(time.ms for time in taken), sum(time.nodes for time in taken))
 
     def _add_up(self) -> None:
-        """Everything in the journal at one speed of the machine: the median of the reference's times.
+        """Everything in the journal at one speed of the machine: the median of the references' times.
 
-        Other work on the machine only ever adds time: of two looks at the same thing the faster one counts.
+        Of two looks at the same thing the clearer one counts. (The faster one would make everything look faster that
+        was looked at twice.)
         """
         batches = [found for name, found in self.journal.known.items() if name != "about"]
         if not batches:
@@ -188,12 +199,12 @@ class LatencyTable:
             speed = self.reference_ms / batch["reference_ms"]
             for key, row in batch.get("rows", {}).items():
                 time = RowTime(row["ms"] * speed, row["low_ms"] * speed, row["high_ms"] * speed, row["nodes"])
-                if key not in self.rows or time.ms < self.rows[key].time.ms:
+                if key not in self.rows or time.width < self.rows[key].time.width:
                     self.rows[key] = Known(time, row["kind"], row["macs"], row["mac_bytes"])
             for name, network in batch.get("networks", {}).items():
                 taken = (network[which] * speed for which in ("median_ms", "low_ms", "high_ms"))
                 whole = Whole(Spec.from_json(network["spec"]), *taken)
-                if name not in self.networks or whole.ms < self.networks[name].ms:
+                if name not in self.networks or whole.width < self.networks[name].width:
                     self.networks[name] = whole
         examples = self.examples()
         self.correction = fit(examples)
@@ -220,9 +231,11 @@ class LatencyTable:
         )
 
 
-def _middle(specs: Sequence[Spec]) -> Spec:
-    """The spec of middle cost, to be the reference."""
-    return sorted(specs, key=lambda spec: count_spec(spec).macs)[len(specs) // 2]
+def _spread(specs: Sequence[Spec]) -> list[Spec]:
+    """Specs from small to large in equal steps of rank, to be the references."""
+    ordered = sorted(specs, key=lambda spec: count_spec(spec).macs)
+    count = min(REFERENCES, len(ordered))
+    return [ordered[(2 * i + 1) * len(ordered) // (2 * count)] for i in range(count)]
 
 
 def _refuse_others(found: dict[str, Any], here: dict[str, Any], path: str | Path | None) -> None:

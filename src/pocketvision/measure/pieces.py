@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pocketvision.measure.count_spec import count_spec
+from pocketvision.measure.rowtimes import PIXELS
 from pocketvision.spec import Conventions, Head, Row, Rows, Spec
 
 Shape = tuple[int, ...]  # C, H, W
-PIXELS = "pixels"  # the name of what comes before the first row: uint8 to floats, normalisation
-HEAD = "head"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import onnxruntime
 from pocketvision.measure import profile_nodes as nodes
 from pocketvision.measure.latency import Latency, time_interleaved
 from pocketvision.measure.pin import pinned
+from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.spent import AFTER, BEFORE, Operation, Spent, usual_runs
-from pocketvision.measure.worker import random_pixels
 from pocketvision.network import Network
 from pocketvision.runtimes import onnxruntime as runtime
 

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pocketvision.errors import InputError
 from pocketvision.measure.latency import Call, summarise
-from pocketvision.measure.pieces import HEAD, PIXELS
-from pocketvision.network import Network
+from pocketvision.measure.pixels import random_pixels
 from pocketvision.runtimes import get_runtime
 
+if TYPE_CHECKING:
+    from pocketvision.network import Network
+
+PIXELS = "pixels"  # the part before the first row: uint8 to floats, normalisation
+HEAD = "head"
+CLOCKED = ("onnxruntime", "torch")  # the runtimes in which rows can be timed
 SCOPE = re.compile(r"^/net/(?:trunk/trunk\.(\d+)|(head))(?=/)")  # names as the exporter gives them: module paths
 SHAKY = 0.1  # width of an interval, as a fraction of the time, from which it is worth another look
 LEAST_MS = 0.02  # a wider uncertainty than this: the profiler counts microseconds, and a network has 20 rows
@@ -42,9 +44,14 @@ class RowTime:
     nodes: int
 
     @property
+    def width(self) -> float:
+        """Of the interval, in ms."""
+        return self.high_ms - self.low_ms
+
+    @property
     def is_shaky(self) -> bool:
         """The machine was too busy for a clear answer, and it matters."""
-        return self.high_ms - self.low_ms > max(SHAKY * self.ms, LEAST_MS)
+        return self.width > max(SHAKY * self.ms, LEAST_MS)
 
 
 class Clocked(Protocol):
@@ -56,11 +63,15 @@ class Clocked(Protocol):
         ...
 
 
-def open_clocked(source: Network | Path, pixels: NDArray[np.uint8], runtime: str, threads: int) -> Clocked:
-    """A settled Network, or its exported file, in `runtime` on `pixels`. Files are written beside that file."""
-    if isinstance(source, Path):
-        return _Onnx(source, pixels, threads)
-    return _Torch(source, pixels, threads)
+def open_clocked(source: Network | str | Path, runtime: str, threads: int, seed: int = 0) -> Clocked:
+    """A settled Network, or its exported file, in `runtime` on random pixels. Profiles are written beside that file."""
+    if runtime not in CLOCKED:
+        raise InputError(f"rows cannot be timed in {runtime!r}: choose one of {', '.join(CLOCKED)}")
+    if runtime == "torch":
+        from pocketvision.measure.rowtimes_torch import Hooked
+
+        return Hooked(source, threads, seed)  # type: ignore[arg-type]
+    return Profiled(Path(source), threads, seed)  # type: ignore[arg-type]
 
 
 def row_times(clocked: Clocked, rounds: int, repetitions: int) -> dict[int | str, RowTime]:
@@ -76,19 +87,13 @@ def row_times(clocked: Clocked, rounds: int, repetitions: int) -> dict[int | str
     return found
 
 
-class _Onnx:
+class Profiled:
     """Profiled from the start; ONNX Runtime keeps the events in memory and writes them at the end."""
 
-    def __init__(self, path: Path, pixels: NDArray[np.uint8], threads: int) -> None:
-        import onnxruntime
-
-        from pocketvision.runtimes import onnxruntime as runtime
-
-        options = runtime._options(threads)
-        options.enable_profiling = True
-        options.profile_file_prefix = str(path.with_suffix(""))
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.run: Call = partial(self.session.run, None, {"image": pixels})
+    def __init__(self, path: Path, threads: int, seed: int) -> None:
+        opened = get_runtime("onnxruntime").load(path, threads, profile=path.with_suffix(""))
+        self.session = opened.session
+        self.run: Call = partial(opened.run, random_pixels(opened.preprocessing, 1, seed))
 
     def finish(self) -> tuple[list[Run], dict[int | str, int]]:
         path = Path(self.session.end_profiling())
@@ -119,37 +124,3 @@ def by_part(events: Iterable[dict[str, Any]]) -> tuple[list[Run], dict[int | str
             current[part] = current.get(part, 0.0) + event["dur"] * 1e-6
             nodes[part] += not runs
     return runs, dict(nodes)
-
-
-class _Torch:
-    """Hooks before and after each row; the rest of a run is the pixels' part."""
-
-    def __init__(self, net: Network, pixels: NDArray[np.uint8], threads: int) -> None:
-        from pocketvision.measure.parts import parts
-
-        self.runs: list[Run] = []
-        self.started = 0.0
-        runnable = get_runtime("torch").load(net, threads)
-        self.pixels = pixels
-        self.runnable = runnable
-        self.names = [part.row for part in parts(runnable.shipped.net)]
-        for part in parts(runnable.shipped.net):
-            part.module.register_forward_pre_hook(self._start)
-            part.module.register_forward_hook(partial(self._stop, part.row))
-
-    def _start(self, module: object, inputs: object) -> None:
-        self.started = time.perf_counter()
-
-    def _stop(self, name: int | str, module: object, inputs: object, output: object) -> None:
-        self.runs[-1][name] = time.perf_counter() - self.started
-
-    def run(self) -> object:
-        self.runs.append({})
-        began = time.perf_counter()
-        answer = self.runnable.run(self.pixels)
-        whole = time.perf_counter() - began
-        self.runs[-1][PIXELS] = whole - sum(self.runs[-1].values())
-        return answer
-
-    def finish(self) -> tuple[list[Run], dict[int | str, int]]:
-        return self.runs, dict.fromkeys([PIXELS, *self.names], 1)

@@ -4,8 +4,10 @@
 
     {"do": "open", "runtime", "path", "threads", "batch", "seed", "cpus"?} -> {"id", "runtime", "threads", "load_ms",
                            "version", "params", "macs", "answer": N x classes, "memory_bytes", "peak_bytes", "cpus"}
+    {"do": "open_clocked", "runtime", "path", "threads", "seed", "cpus"?} -> {"id", "cpus"}   notes the time of each row
     {"do": "warm", "id", "seconds", "turn"} -> {"cpus_used"}         run it warm; a turn will last `turn` seconds
     {"do": "turn", "id"}                    -> {"seconds": [...]}    one uncounted call, then at least 3
+    {"do": "rows", "id", "rounds"}          -> {"rows": [[part, ms, low_ms, high_ms, nodes], ...]}   in its last turns
     {"do": "memory", "id"}                  -> {"memory_bytes", "peak_bytes", "resident_bytes"}
     {"do": "runtimes"}                      -> {"runtimes": [...]}   that are installed
     {"do": "convert", "runtime", "path", "to", "macs"} -> {"path"}   from model.safetensors, or from our ONNX file
@@ -28,15 +30,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 from pocketvision.measure import memory, watch
 from pocketvision.measure.latency import _no_garbage_collection, _turn, _warm_up
 from pocketvision.measure.machine import machine, sgemm_gflops
 from pocketvision.measure.pin import pinned
+from pocketvision.measure.pixels import random_pixels
+from pocketvision.measure.rowtimes import Clocked, open_clocked, row_times
 from pocketvision.runtimes import Runnable, get_runtime, installed_runtimes
 
 Request = dict[str, Any]
@@ -49,6 +49,7 @@ class _Opened:
     run: Callable[[], object]
     memory: dict[str, int | None]
     repetitions: int = 3
+    clocked: Clocked | None = None
 
 
 class Worker:
@@ -72,10 +73,7 @@ class Worker:
         self, runtime: str, path: Any, threads: int, batch: int = 1, seed: int = 0, cpus: list[int] | None = None
     ) -> Reply:
         module = get_runtime(runtime)
-        if not self.threads:
-            self._settle_on(threads, cpus)
-        if threads != self.threads:
-            raise InputError(f"this worker runs {self.threads} threads, not {threads}: one process per thread count")
+        self._settle_on(threads, cpus)
         memory.forget()
         before, started = memory.resident(), time.perf_counter()
         runnable: Runnable = module.load(_source(path, runtime), threads)
@@ -98,8 +96,27 @@ class Worker:
             **grown,
         }
 
+    def _open_clocked(
+        self, runtime: str, path: Any, threads: int, seed: int = 0, cpus: list[int] | None = None
+    ) -> Reply:
+        self._settle_on(threads, cpus)
+        clocked = open_clocked(_source(path, runtime), runtime, threads, seed)
+        self.opened.append(_Opened(clocked.run, {}, clocked=clocked))
+        return {"id": len(self.opened) - 1, "cpus": self.cpus}
+
+    def _rows(self, id: int, rounds: int) -> Reply:
+        opened = self.opened[id]
+        assert opened.clocked is not None
+        found = row_times(opened.clocked, rounds, opened.repetitions)
+        return {"rows": [[part, time.ms, time.low_ms, time.high_ms, time.nodes] for part, time in found.items()]}
+
     def _settle_on(self, threads: int, cpus: list[int] | None) -> None:
         """Pin this process for its life: engines start their threads where it is."""
+        if self.threads:
+            if threads != self.threads:
+                message = f"this worker runs {self.threads} threads, not {threads}: one process per thread count"
+                raise InputError(message)
+            return
         self.threads = threads
         if cpus and hasattr(os, "sched_setaffinity"):
             self.stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
@@ -147,7 +164,7 @@ class Worker:
 
     def _close(self) -> Reply:
         for opened in self.opened:
-            opened.run = _nothing
+            opened.run, opened.clocked = _nothing, None
         self.stack.close()
         self.threads = 0
         return {}
@@ -158,12 +175,6 @@ class Worker:
             self._no_collection = True
             self.stack.enter_context(_no_garbage_collection())
             self.stack.callback(setattr, self, "_no_collection", False)
-
-
-def random_pixels(preprocessing: Preprocessing, batch: int = 1, seed: int = 0) -> NDArray[np.uint8]:
-    """`batch` x H x W x C uniform random pixels: ordinary inputs, which zeros are not."""
-    shape = (batch, *preprocessing.resolution, preprocessing.channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def main() -> None:

@@ -125,16 +125,20 @@ class OnnxRunnable:
         return probabilities
 
 
-def load(path: str | Path, threads: int = 0) -> OnnxRunnable:
+def load(path: str | Path, threads: int = 0, profile: Path | None = None) -> OnnxRunnable:
     """Open a file that `convert` wrote, on the CPU with `threads` threads (0: all usable cores). Needs no PyTorch.
 
+    `profile` notes the time of every node, and begins the name of the file that `session.end_profiling()` writes.
     InputError for a missing, damaged or altered file, for an ONNX file of somebody else, and for an unknown version.
     """
     path = Path(path)
     data = read_whole(path)
     threads = threads or usable_cores()
+    options = _options(threads)
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     try:
-        session = onnxruntime.InferenceSession(data, _options(threads), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except (errors.InvalidProtobuf, errors.InvalidArgument, errors.InvalidGraph) as error:
         raise InputError(f"{path} is damaged or not an ONNX file: export or copy it again") from error
     except (errors.Fail, errors.NotImplemented, errors.RuntimeException) as error:
