@@ -107,8 +107,8 @@ measured, each twice.
   {made["error"]["median"]:.1%} (median), {made["error"]["p95"]:.1%} (95th percentile).
 * {verdict["inside_interval"]:.0%} of the measurements lie inside the interval that came with their prediction.
 * The median of the errors with their signs, the bias, is {verdict["bias"]:+.1%}.
-* The correction: {correction["scale"]:.3f} x the sum of the rows, {1e3 * correction["per_node"]:+.2f} µs a node,
-  {1e3 * correction["per_run"]:+.0f} µs a run.
+* The correction: {correction["scale"]:.3f} x the sum of the rows, {1e3 * correction["per_node"]:+.2f} µs a node
+  (the profiler adds some to each), {1e3 * correction["per_run"]:+.0f} µs a run.
 * What must hold (median error at most 4 %, 95th percentile at most {verdict["p95_limit"]:.0%}, rank correlation at
   least 0.98) {"holds" if verdict["holds"] else "does NOT hold"} in this run.
 

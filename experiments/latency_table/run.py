@@ -52,7 +52,7 @@ def main() -> None:
     steps.once("arguments", lambda: [arguments.teachers, arguments.judges, arguments.rounds])
     if steps.known["arguments"] != [arguments.teachers, arguments.judges, arguments.rounds]:
         raise SystemExit(f"{out} is a run with other numbers: give another --out, or delete it")
-    judges = networks(arguments.judges, 2, "judge")
+    judges = networks(arguments.judges, 3, "judge")
 
     known = timed(steps, "table", lambda: teach(networks(arguments.teachers, 1, "teacher"), judges, out, look))
     asked = timed(steps, "predictions", lambda: predictions(out, judges, look))
