@@ -120,10 +120,10 @@ def estimate_top1(family: str, width: float, resolution: float) -> tuple[float, 
 
     `resolution` is that of ImageNet's photographs.
     """
-    family = _like(family)
+    asked, family = family, _like(family)
     exact = PUBLISHED.get((family, width, int(resolution))) if resolution == int(resolution) else None
     if exact is not None:
-        return exact, "published"
+        return exact, "published" if family == asked else "estimated"
     a, b, c = _error_law(family)
     law = a + b * math.log(width) + c * math.log(resolution / 224)
     # Published figures of this width bend the law to go through them: a larger resolution must never look worse.
