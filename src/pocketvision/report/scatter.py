@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from . import words
+from .labels import best_place
 from .svg import BAD, INK, MARKERS, MUTED, NARROW, PAPER, RULE, SERIES, WIDE, corner, figure, panel, style, svg_text
 from .text import MISSING, limit, milliseconds, number, percent, shorten
 
@@ -55,7 +56,7 @@ def accuracy_over_latency(
                 f"{words.network_name(item)}: {'' if timed else 'about '}{milliseconds(x)}"
                 f"{'' if timed else ' (not timed)'}, {percent(y)}"
             )
-        _latency_axis(axes, [x for x, _, _ in points] + ([budget_ms] if budget_ms else []), narrow)
+        latency_axis(axes, [x for x, _, _ in points] + ([budget_ms] if budget_ms else []), narrow)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel("latency, ms for one image" + (" (log scale)" if axes.get_xscale() == "log" else ""))
@@ -114,14 +115,16 @@ def drawable(candidate: Mapping[str, Any]) -> list[tuple[float, float]]:
 def legend_columns(names: Sequence[str], width: float, font: float) -> int:
     """The most columns in which a legend of `names` fits into `width` pixels; matplotlib fills it column by column."""
     for columns in range(len(names), 1, -1):
-        rows = math.ceil(len(names) / columns)
-        longest = [max(map(len, names[i : i + rows])) for i in range(0, len(names), rows)]
+        rows, longer = divmod(len(names), columns)
+        ends = [rows * i + min(i, longer) for i in range(columns + 1)]
+        longest = [max(map(len, names[i:j])) for i, j in zip(ends, ends[1:], strict=False)]
         if sum(font * (0.62 * letters + 4.0) for letters in longest) < width:
             return columns
     return 1
 
 
-def _latency_axis(axes: Axes, values: Sequence[float], narrow: bool) -> None:
+def latency_axis(axes: Axes, values: Sequence[float], narrow: bool) -> None:
+    """Ticks for milliseconds that include all `values`, on a log scale where a linear one hides the fast ones."""
     low, high = min(values), max(values)
     if high / low < LOG_FROM:
         room = 0.06 * (high - low) or 0.1 * high
@@ -164,34 +167,13 @@ def _position(axes: Axes, x: float, y: float) -> tuple[float, float]:
 
 def _label_chosen(axes: Axes, x: float, y: float, name: str, points: Iterable[tuple[float, float]]) -> None:
     """Write `name` beside the point, where it covers the fewest other points and stays inside the axes."""
-    box = axes.get_window_extent()
-    at = axes.transData.transform((x, y))
-    others = [axes.transData.transform(point) for point in points]
-    font = float(axes.xaxis.label.get_fontsize())
-    width, height = 0.6 * font * len(name), 1.3 * font
-
-    def trouble(place: tuple[str, float, float]) -> float:
-        side, dx, dy = place
-        left = at[0] + dx - {"left": 0.0, "center": width / 2, "right": width}[side]
-        bottom = at[1] + dy - height / 2
-        covered = sum(left - 5 < a < left + width + 5 and bottom - 5 < b < bottom + height + 5 for a, b in others)
-        outside = max(0.0, box.x0 - left) + max(0.0, left + width - box.x1)
-        outside += max(0.0, box.y0 - bottom) + max(0.0, bottom + height - box.y1)
-        return covered + outside + (abs(dx) + abs(dy)) / 200
-
-    places = [
-        (side, dx, dy)
-        for dy in (18.0, -18.0, 30.0, -30.0, 46.0, -46.0, 0.0)
-        for side, dx in (("right", -12.0), ("left", 12.0), ("center", 0.0))
-        if dy or dx
-    ]
-    side, dx, dy = min(places, key=trouble)
+    place = best_place(axes, x, y, name, points)
     axes.annotate(
         name,
         (x, y),
-        (dx, dy),
+        (place.dx, place.dy),
         textcoords="offset points",
-        ha=side,
+        ha=place.side,
         va="center",
         color=INK,
         fontweight="bold",
