@@ -41,10 +41,11 @@ ALLOWED: dict[str, set[str]] = {
     "exporting": {"data", "network", "runtimes", "measure"},
     "models": {"spec", "blocks", "heads", "network", "weights"},
     "guidelines": {"spec", "blocks", "heads", "models", "network", "runtimes", "measure"},
+    "zoo": {"models", "network", "runtimes", "measure"},
     "report": set(),
     "runfolder": {"data", "training"},
     "fitting": UNDER_FIT | {"models"},
-    "commands": UNDER_FIT | {"models", "fitting", "guidelines"},
+    "commands": UNDER_FIT | {"models", "fitting", "guidelines", "zoo"},
     "cli": {"commands"},
 }
 

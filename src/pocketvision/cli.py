@@ -46,7 +46,8 @@ def main() -> None:
         status = _fail("stopped", 1)
     except KeyboardInterrupt:
         kept = "; what was finished is kept, and the same command goes on from there"
-        status = _fail("stopped" + (kept if arguments[:1] in (["fit"], ["train"]) else ""), 1)
+        resumes = arguments[:1] in (["fit"], ["train"]) or "--zoo" in arguments
+        status = _fail("stopped" + (kept if resumes else ""), 1)
     except BrokenPipeError:
         sys.stderr.close()
         status = 1

@@ -32,7 +32,22 @@ Where = Annotated[
 Keep = Annotated[
     Path | None, Option("--keep", metavar="DIR", help="Keep the exported files there; the next time they are used.")
 ]
-Saved = Annotated[Path | None, Option("--out", metavar="FILE.json", help="Write results and machine there.")]
+Saved = Annotated[
+    Path | None,
+    Option(
+        "--out",
+        metavar="FILE.json",
+        help="Write results and machine there; with --zoo a folder (runs/zoo), in which a stopped run is gone on with.",
+    ),
+]
+Zoo = Annotated[
+    bool,
+    Option(
+        "--zoo",
+        help="Every family over widths and resolutions: a page of published accuracy and multiply-adds against time. "
+        "MODELs choose among them, such as 'mobilenet_v*'.",
+    ),
+]
 Compare = Annotated[
     tuple[Path, Path] | None,
     Option("--compare", metavar="OLD.json NEW.json", help="What changed beyond noise between two --out files."),
@@ -55,9 +70,21 @@ def bench(
     keep: Keep = None,
     out: Saved = None,
     compare: Compare = None,
+    zoo: Zoo = False,
     json: Json = False,
 ) -> None:
     """How long networks take on this device, in one runtime or several, timed in turn."""
+    if zoo:
+        from pocketvision.commands import zoo as command
+
+        refused = {"--width": width, "--resolution": resolution, "--classes": classes, "--channels": channels}
+        more = {"--groups": groups, "--bypass": bypass, "--batch": None if batch == "1" else batch}
+        command.refuse({**refused, **more, "--compare": compare})
+        from pocketvision.zoo.batch import Where as Conditions
+
+        (count,) = _numbers(command.one(threads, "threads"), "threads")
+        conditions = Conditions(command.one(runtime, "runtime"), count, device, python, keep)
+        return command.zoo(models or [], conditions, out, json)
     if compare is not None:
         if models:
             raise InputError("--compare reads two files and times nothing: leave out the models")

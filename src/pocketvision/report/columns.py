@@ -154,6 +154,16 @@ CHANGES: Columns = (
     ("verdict", "verdict", _bare),
 )
 
+ZOO_FRONT: Columns = (
+    ("name",    "Pareto front",   _bare),
+    ("top1",    "ImageNet top-1", text.percent),
+    ("ms",      "median ms",      ".3f"),
+    ("low_ms",  "from",           ".3f"),
+    ("high_ms", "to",             ".3f"),
+    ("macs",    "multiply-adds",  text.count),
+    ("params",  "params",         text.count),
+)
+
 MACHINE_FACTS: Columns = (
     ("what", "",             _bare),
     ("is",   "this machine", _bare),
