@@ -365,7 +365,9 @@ def test_the_page_of_little() -> None:
     zoo = document()
     one = {**zoo, "rows": zoo["rows"][:1], "pairs": pairs(zoo["rows"][:1]), "correlation": None}
     assert "1 network timed, no pair to compare" in zoo_page.render(one)
-    agreed = {**zoo, "pairs": {**zoo["pairs"], "wrong": 0, "share": 0.0, "shown": []}}
+    unclear = {**zoo, "pairs": {**zoo["pairs"], "wrong": 0, "unclear": 2, "share": 0.0, "shown": []}}
+    assert "<h1>Multiply-adds order no pair of networks wrongly, beyond noise</h1>" in zoo_page.render(unclear)
+    agreed = {**unclear, "pairs": {**unclear["pairs"], "unclear": 0}}
     assert "<h1>Multiply-adds order every pair of networks as time does</h1>" in zoo_page.render(agreed)
 
 

@@ -60,7 +60,8 @@ def headline(zoo: Zoo) -> str:
     if not pairs["total"]:
         return f"{len(zoo['rows'])} network{'s' * (len(zoo['rows']) != 1)} timed, no pair to compare"
     if not pairs["wrong"]:
-        return "Multiply-adds order every pair of networks as time does"
+        within_noise = "no pair of networks wrongly, beyond noise"
+        return f"Multiply-adds order {within_noise if pairs['unclear'] else 'every pair of networks as time does'}"
     return f"Multiply-adds order {text.percent(pairs['share'])} of the pairs of networks wrongly"
 
 
