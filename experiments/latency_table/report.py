@@ -89,7 +89,7 @@ def readme(results: dict[str, Any]) -> str:
 
 A V3-like space (`space.py`): depth 2 to 4 a stage, kernels 3, 5, 7, expansions 3, 4, 6, four widths, squeeze-and-excite
 and activation by stage, three resolutions, 1,000 classes. ONNX Runtime {made["version"]}, one thread, {minutes:.0f}
-minutes on {machine["cpu"]}. The load was {busy} while the {n} networks were measured, and the reference network took
+minutes on {machine["cpu"]}. The load was {busy} while the {n} networks were measured, and the reference networks took
 {min(drifts):.2f} to {max(drifts):.2f} of its time in the table. This file and the picture are written by the command.
 
 {made["networks"]} networks gave {made["rows"]} rows and the correction. {n} others have {made["rows_of_judges"]}
