@@ -181,7 +181,7 @@ def test_choice_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (tmp_path / f"cpu{cpu}" / "cpu_capacity").write_text(f"{capacity}\n")
         (tmp_path / f"cpu{cpu}" / "topology" / "thread_siblings_list").write_text(f"{siblings}\n")
     looks = [{cpu: 0 for cpu in range(6)}, {0: 0, 1: 0, 2: 1, 3: 1, 4: 9, 5: 9}] * 2
-    monkeypatch.setattr(pin, "_busy_ticks", lambda: looks.pop(0))
+    monkeypatch.setattr(pin, "busy_ticks", lambda: looks.pop(0))
     monkeypatch.setattr(pin, "LOOK_SECONDS", 0)
     assert choose({0, 1, 2, 3, 4, 5}, 3) == [2, 4, 3]
     assert choose({0, 1, 4, 5}, 2) == [4, 5]
@@ -191,8 +191,8 @@ def test_busy_ticks_leave_out_idling(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text(
         "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 4 100 200 8 16 32 0 0\ncpu11 1 0 0 5 5 0 0 0 0 0\nintr 1\n"
     )
-    assert pin._busy_ticks(tmp_path / "stat") == {0: 63, 11: 1}
-    assert pin._busy_ticks(tmp_path / "none") == {}
+    assert pin.busy_ticks(tmp_path / "stat") == {0: 63, 11: 1}
+    assert pin.busy_ticks(tmp_path / "none") == {}
 
 
 # The machine

@@ -76,13 +76,13 @@ def time_interleaved(
     order = list(calls)
     times: dict[str, list[list[float]]] = {name: [] for name in calls}
     medians: dict[str, list[float]] = {name: [] for name in calls}
-    with pinned(threads), _no_garbage_collection():
-        repetitions = {name: _warm_up(call, warmup, seconds) for name, call in calls.items()}
+    with pinned(threads), no_garbage_collection():
+        repetitions = {name: warm_up(call, warmup, seconds) for name, call in calls.items()}
         done, deadline = 0, time.monotonic() + limit
         while done < rounds or (narrow and time.monotonic() < deadline and widest(medians) > narrow):
             shuffle(order)
             for name in order:
-                times[name].append(_turn(calls[name], repetitions[name]))
+                times[name].append(one_turn(calls[name], repetitions[name]))
                 medians[name].append(median(times[name][-1]))
             done += 1
     return {name: summarise(taken) for name, taken in times.items()}
@@ -121,7 +121,7 @@ def widest(medians: Mapping[str, list[float]]) -> float:
     )
 
 
-def _warm_up(call: Call, warmup: float, seconds: float) -> int:
+def warm_up(call: Call, warmup: float, seconds: float) -> int:
     """Run `call` until `warmup` seconds have passed; how many repetitions then fill a turn of `seconds`."""
     taken: list[float] = []
     end = time.perf_counter() + warmup
@@ -131,7 +131,8 @@ def _warm_up(call: Call, warmup: float, seconds: float) -> int:
     return min(MOST_REPETITIONS, max(LEAST_REPETITIONS, math.ceil(seconds / max(usual, 1e-9))))
 
 
-def _turn(call: Call, repetitions: int) -> list[float]:
+def one_turn(call: Call, repetitions: int) -> list[float]:
+    """Seconds of each of `repetitions` calls, after one that is not counted."""
     call()
     return [_timed(call) for _ in range(repetitions)]
 
@@ -143,7 +144,8 @@ def _timed(call: Call) -> float:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
+    """The garbage collector is off inside the block."""
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()

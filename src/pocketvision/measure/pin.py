@@ -36,9 +36,9 @@ def pinned(threads: int) -> Iterator[tuple[int, ...]]:
 
 def choose(cpus: set[int], threads: int) -> list[int]:
     """The `threads` best of `cpus`: a big.LITTLE chip's fast cores, one hardware thread of each core, the idlest."""
-    busy_before = _busy_ticks()
+    busy_before = busy_ticks()
     time.sleep(LOOK_SECONDS)
-    busy = {cpu: ticks - busy_before.get(cpu, 0) for cpu, ticks in _busy_ticks().items()}
+    busy = {cpu: ticks - busy_before.get(cpu, 0) for cpu, ticks in busy_ticks().items()}
 
     def rank(cpu: int) -> tuple[int, int, int, int]:
         return -_number(cpu, "cpu_capacity"), _place_among_siblings(cpu), busy.get(cpu, 0), cpu
@@ -46,7 +46,7 @@ def choose(cpus: set[int], threads: int) -> list[int]:
     return sorted(cpus, key=rank)[:threads]
 
 
-def _busy_ticks(path: Path = Path("/proc/stat")) -> dict[int, int]:
+def busy_ticks(path: Path = Path("/proc/stat")) -> dict[int, int]:
     """CPU -> ticks spent on anything but idling and waiting for a disk; empty where the system does not say."""
     try:
         lines = path.read_text().splitlines()

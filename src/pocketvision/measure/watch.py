@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
-from pocketvision.measure.pin import _busy_ticks
+from pocketvision.measure.pin import busy_ticks
 
 SPINS = 20_000
 BUSY = 0.25  # cores' worth of other programs' work that is worth a word
@@ -29,11 +29,11 @@ def spin(times: int = 15) -> float:
 
 def busy_cores(seconds: float = 0.3) -> float | None:
     """Cores' worth of work that the machine does while this process sleeps; None where the system does not tell."""
-    before = _busy_ticks()
+    before = busy_ticks()
     if not before:
         return None
     time.sleep(seconds)
-    ticks = sum(now - before.get(cpu, now) for cpu, now in _busy_ticks().items())
+    ticks = sum(now - before.get(cpu, now) for cpu, now in busy_ticks().items())
     return ticks / os.sysconf("SC_CLK_TCK") / seconds
 
 

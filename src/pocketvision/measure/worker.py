@@ -32,7 +32,7 @@ from typing import Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure import memory, watch
-from pocketvision.measure.latency import _no_garbage_collection, _turn, _warm_up
+from pocketvision.measure.latency import no_garbage_collection, one_turn, warm_up
 from pocketvision.measure.machine import machine, sgemm_gflops
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.pixels import random_pixels
@@ -129,12 +129,12 @@ class Worker:
         self._calm()
         opened = self.opened[id]
         cpu, wall = time.process_time(), time.perf_counter()
-        opened.repetitions = _warm_up(opened.run, seconds, turn)
+        opened.repetitions = warm_up(opened.run, seconds, turn)
         return {"cpus_used": (time.process_time() - cpu) / (time.perf_counter() - wall)}
 
     def _turn(self, id: int) -> Reply:
         opened = self.opened[id]
-        seconds = _turn(opened.run, opened.repetitions)
+        seconds = one_turn(opened.run, opened.repetitions)
         if self.threads > 1:
             _wait_until_quiet()
         return {"seconds": seconds}
@@ -173,7 +173,7 @@ class Worker:
         """No garbage collection from here to the end."""
         if not getattr(self, "_no_collection", False):
             self._no_collection = True
-            self.stack.enter_context(_no_garbage_collection())
+            self.stack.enter_context(no_garbage_collection())
             self.stack.callback(setattr, self, "_no_collection", False)
 
 
