@@ -84,7 +84,8 @@ def load(path: str | Path, threads: int = 0) -> Loaded:
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         if kind is None:  # ncnn reads no such pixels
-            pixels = ncnn.Mat(np.ascontiguousarray(images[0].transpose(2, 0, 1), np.float32))
+            planes = np.ascontiguousarray(images[0].transpose(2, 0, 1), np.float32)
+            pixels = ncnn.Mat(planes).clone()  # a Mat does not keep the array that it was made of
         else:
             pixels = ncnn.Mat.from_pixels(np.ascontiguousarray(images[0]), kind, width, height)
         pixels.substract_mean_normalize(mean, scale)
