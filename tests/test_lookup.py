@@ -79,7 +79,7 @@ def test_a_lone_piece_is_timed_among_others() -> None:
     known = all_pieces(small("a"), small("b", 24))
     wanted = next(piece for piece in known.values() if piece.name == 3)
     (chain,) = chains([wanted], known.values())
-    assert seen([chain])[wanted.key] == 1 and len(chain.pieces) > 4
+    assert seen([chain])[wanted.key] >= 1 and len(chain.pieces) > 4
     assert chains([], known.values()) == []
 
 
@@ -125,24 +125,32 @@ def test_warming_up_and_the_first_call_of_a_turn_are_not_counted() -> None:
 def test_the_correction_is_what_the_networks_were_made_with() -> None:
     truth = Correction(1.05, 0.001, 0.05)
     examples = [Example(rows, nodes, truth.apply(rows, nodes)) for rows in (1, 3, 9) for nodes in (60, 100, 150)]
-    found = fit(examples)
-    assert vars(found) == pytest.approx(vars(truth), rel=0.2)
-    assert max(map(abs, cross_validated(examples))) < 0.01
-    assert table_error(examples).networks == 9
+    found = fit(examples, "onnxruntime")
+    assert vars(found) == pytest.approx({**vars(truth), "least_rows_ms": 1}, rel=0.2)
+    assert max(map(abs, cross_validated(examples, "onnxruntime"))) < 0.02
+    assert table_error(examples, "onnxruntime").networks == 9
 
 
 def test_few_networks_hardly_move_the_correction() -> None:
-    assert fit([]) == Correction(*PRIOR) and table_error([]).networks == 0
-    found = fit([Example(5.0, 100, 5.5)])
-    assert found.apply(5.0, 100) == pytest.approx(5.5, rel=0.01)
-    assert 1 < found.scale < 1.1 and PRIOR[1] < found.per_node < 0.005
+    for runtime, expected in PRIOR.items():
+        assert fit([], runtime) == Correction(*expected) and table_error([], runtime).networks == 0
+        found = fit([Example(5.0, 100, 5.5)], runtime)
+        assert found.apply(5.0, 100) == pytest.approx(5.5, rel=0.01)
+        assert 1 < found.scale < 1.15 and expected[1] < found.per_node < 0.005
 
 
 def test_what_the_profiler_adds_is_taken_off() -> None:
     truth = Correction(1.0, -0.004, -0.1)
-    found = fit([Example(rows, nodes, truth.apply(rows, nodes)) for rows in (2, 4, 9) for nodes in (60, 100, 150)])
-    assert vars(found) == pytest.approx(vars(truth), rel=0.2)
+    found = fit(
+        [Example(rows, nodes, truth.apply(rows, nodes)) for rows in (2, 4, 9) for nodes in (60, 100, 150)], "torch"
+    )
+    assert vars(found) == pytest.approx({**vars(truth), "least_rows_ms": 2}, rel=0.2)
     assert Correction(1.0, -0.004, -0.1).apply(0.3, 100) == pytest.approx(0.03)  # never below a tenth of the rows
+
+
+def test_what_a_run_saves_shrinks_below_the_networks_that_taught_it() -> None:
+    learned = Correction(1.0, 0.0, -0.5, least_rows_ms=2.0)
+    assert [learned.apply(ms, 0) for ms in (4.0, 2.0, 1.0, 0.5)] == pytest.approx([3.5, 1.5, 0.75, 0.375])
 
 
 class Machine:
@@ -246,6 +254,11 @@ def test_a_table_of_something_else_is_refused(clock: Machine, tmp_path: Path) ->
     table(SPECS, path=path, show=False)
     with pytest.raises(InputError, match="for threads 1, not 2: give another path"):
         table(SPECS, threads=2, path=path, show=False)
+    other = tmp_path / "recipe.json"
+    other.write_text('{"epochs": 3}')
+    with pytest.raises(InputError, match=r"recipe\.json is not a latency table, and is left as it is"):
+        table(SPECS, path=other, show=False)
+    assert other.read_text() == '{"epochs": 3}'
     content = json.loads(path.read_text())
     for change, message in (
         ({"version": "0.9"}, "for version 0.9, not "),

@@ -32,7 +32,7 @@ class Chain:
 
 
 def chains(wanted: Iterable[Piece], filling: Iterable[Piece] = (), seed: int = 0) -> list[Chain]:
-    """Chains in which each of the `wanted` pieces stands once; `filling` may be used any number of times.
+    """Chains in which each of the `wanted` pieces stands once, and `filling` (also wanted ones) any number of times.
 
     One of them must be a head: every chain ends in one.
     """

@@ -62,11 +62,13 @@ def table(
     get_runtime(runtime)
     place = place_of(device)
     journal = Journal(Path(path) if path else None)
+    if journal.known and "about" not in journal.known:
+        raise InputError(f"{path} is not a latency table, and is left as it is: give another path to make one")
     if not wanted and "about" not in journal.known:
         raise InputError("there is nothing to time: give a latency table at least one spec")
     try:
         with place.worker() as worker:
-            there = worker.ask("machine")["machine"]
+            there = worker.ask("machine", threads=[threads])["machine"]
         about = {
             "format_version": FORMAT_VERSION,
             "runtime": runtime,
@@ -101,7 +103,7 @@ class LatencyTable:
         self.rows: dict[str, Known] = {}  # by the key of the piece, at the table's speed
         self.networks: dict[str, Whole] = {}  # by digest
         self.reference_ms = 0.0  # the references' time (geometric mean), which is the table's speed
-        self.correction = fit([])
+        self.correction = fit([], self.runtime)
         self.error = TableError(UNKNOWN_ERROR, UNKNOWN_ERROR, 0)
         self._add_up()
 
@@ -207,9 +209,9 @@ class LatencyTable:
                 if name not in self.networks or whole.width < self.networks[name].width:
                     self.networks[name] = whole
         examples = self.examples()
-        self.correction = fit(examples)
+        self.correction = fit(examples, self.runtime)
         if len(examples) >= LEAST_NETWORKS:
-            self.error = table_error(examples)
+            self.error = table_error(examples, self.runtime)
 
     def examples(self) -> list[Example]:
         """The whole networks whose pieces are all known."""
