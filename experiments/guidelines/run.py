@@ -3,8 +3,8 @@
     python experiments/guidelines/run.py [--runtime onnxruntime] [--threads 1]
 
 Two runs of up to 4 minutes each on two cores with nothing else running. Writes results.json (both reports) and
-README.md beside this file; exit status 1 when verdicts contradict each other, more than a fifth is undecided, or a run
-took longer than 5 minutes.
+README.md beside this file; exit status 1 when verdicts contradict each other, more than a fifth is undecided,
+something could not be measured, or a run took longer than 5 minutes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ MOST_UNDECIDED, MOST_SECONDS = 0.2, 300
 
 
 def compare(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """How the verdicts of the runs agree: `{verdicts: [{name, runs, ratios}], contradictions, undecided, seconds}`."""
+    """How the verdicts of the runs agree.
+
+    `{verdicts: [{name, runs, ratios}], contradictions, not_measured, undecided, seconds}`. Borderline contradicts
+    nothing: it says that the effect is as large as the line between yes and no. A ratio not measured is None.
+    """
     verdicts = []
     for lines in zip(*(report["guidelines"] for report in reports), strict=True):
         assert len({line["name"] for line in lines}) == 1
@@ -37,6 +41,7 @@ def compare(reports: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "verdicts": verdicts,
         "contradictions": [line["name"] for line in verdicts if {"holds", "does not hold"} <= set(line["runs"])],
+        "not_measured": [line["name"] for line in verdicts if "not measured" in line["runs"]],
         "undecided": [
             sum(line["runs"][run] == "undecided" for line in verdicts) / len(verdicts) for run in range(RUNS)
         ],
@@ -48,6 +53,7 @@ def passed(agreement: dict[str, Any]) -> bool:
     """What must hold of the command."""
     return (
         not agreement["contradictions"]
+        and not agreement["not_measured"]
         and max(agreement["undecided"]) <= MOST_UNDECIDED
         and max(agreement["seconds"]) < MOST_SECONDS
     )
@@ -64,7 +70,8 @@ def readme(result: dict[str, Any]) -> str:
         f"```\n{result['command']}\n```",
         "",
         f"Commit {result['commit'][:12]}. Each run is a process of its own. Contradictions: "
-        f"{', '.join(agreement['contradictions']) or 'none'}. Undecided: "
+        f"{', '.join(agreement['contradictions']) or 'none'}. Not measured: "
+        f"{', '.join(agreement['not_measured']) or 'none'}. Undecided: "
         f"{' and '.join(f'{100 * share:.0f} %' for share in agreement['undecided'])}. Seconds: "
         f"{' and '.join(f'{seconds:.0f}' for seconds in agreement['seconds'])}.",
         "",
@@ -72,7 +79,7 @@ def readme(result: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     for line in agreement["verdicts"]:
-        ratios = " and ".join(f"{ratio:.2f}" for ratio in line["ratios"])
+        ratios = " and ".join("–" if ratio is None else f"{ratio:.2f}" for ratio in line["ratios"])
         lines.append(f"| {line['name']} | {' | '.join(line['runs'])} | {ratios} |")
     return "\n".join([*lines, "", "## The first run", "", markdown(first)])
 

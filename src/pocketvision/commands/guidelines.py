@@ -25,16 +25,14 @@ def guidelines(
     """Which design rules for fast networks hold on this device, and what follows; four minutes."""
     import json as json_module
 
-    from pocketvision.files import writable_folder, write_atomic
+    from pocketvision.files import writable_file, write_atomic
     from pocketvision.guidelines import guidelines as run
     from pocketvision.report import guidelines as shown
 
     if threads < 1:
         raise InputError(f"--threads {threads}: give 1 or more")
     if out is not None:
-        if out.is_dir():
-            raise InputError(f"--out {out} is a folder: give the name of a file")
-        writable_folder(out.parent)
+        writable_file(out)
     report = run(runtime, threads, only or ())
     if out is not None:
         write_atomic(out, json_module.dumps(report, indent=1) + "\n")
@@ -45,6 +43,8 @@ def guidelines(
         columns, rows = shown.experiment(table)
         print(f"{table['name']}: {table['title']}")
         show(rows, columns)
+        if table["note"]:
+            console().print(table["note"], markup=False)
         print()
     show(shown.guidelines(report), shown.GUIDELINES)
     for line in shown.lines(report):

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from statistics import geometric_mean
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pocketvision.guidelines.sentences import SENTENCES
+from pocketvision.guidelines.verdict import BAND, LOOKS
+from pocketvision.guidelines.words import Numbers
+
 RUNTIMES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch", "openvino": "OpenVINO", "litert": "LiteRT"}
-
-
-class Numbers:
-    """One claim with its experiment's table, in words."""
-
-    def __init__(self, claim: Mapping[str, Any], table: Mapping[str, Any]) -> None:
-        self.rows = {row["label"]: row["cells"] for row in table["rows"]}
-        self.first = table["rows"][0]["label"]
-        self.holds = claim["verdict"] == "holds"
-        self.ratio = float(claim["ratio"])
-        self.longer = longer(self.ratio)  # of the claim's slow side
-
-    def against(self, label: str, reference: str) -> str:
-        """How much longer `label` takes than `reference`, over all columns."""
-        return longer(self._ratio(label, reference, "ratio"))
-
-    def more_macs(self, label: str, reference: str) -> str:
-        """`12 % more`."""
-        return f"{100 * (self._ratio(label, reference, 'macs') - 1):.0f} % more"
-
-    def ms(self, label: str) -> float:
-        """In the last column. Through the ratio, which is of the same rounds, so that times agree with what is said."""
-        return float(self.rows[self.first][-1]["ms"] * self.rows[label][-1]["ratio"])
-
-    def _ratio(self, label: str, reference: str, key: str) -> float:
-        pairs = zip(self.rows[label], self.rows[reference], strict=True)
-        return geometric_mean(cell[key] / other[key] for cell, other in pairs)
-
-
-def longer(ratio: float) -> str:
-    """`1.62` -> `62 % longer`; `0.9` -> `10 % less`; `1.001` -> `no longer`."""
-    share = round(100 * (ratio - 1))
-    return "no longer" if share == 0 else f"{abs(share)} % {'longer' if share > 0 else 'less'}"
 
 
 def advice(
@@ -47,114 +17,29 @@ def advice(
 ) -> list[dict[str, str]]:
     """`[{name, sentence}]`, one for each claim, in their order."""
     by_name = {table["name"]: table for table in tables}
+    verdicts = {claim["name"]: claim["verdict"] for claim in claims}
     place = f"on this CPU with {RUNTIMES.get(runtime, runtime)} on {threads} thread{'s' * (threads != 1)}"
     said = []
     for claim in claims:
-        sentence = SENTENCES[claim["name"]](Numbers(claim, by_name[claim["experiment"]]))
-        if claim["verdict"] == "undecided":
-            low, high = claim["interval"]
-            sentence = f"it is undecided whether {claim['says']} ({low:.2f} to {high:.2f} times as long): ask again"
-            sentence += " when the machine is idle"
+        if claim["verdict"] in ("holds", "does not hold"):
+            sentence = SENTENCES[claim["name"]](Numbers(claim, by_name[claim["experiment"]], verdicts))
+        else:
+            sentence = _open(claim)
         said.append({"name": claim["name"], "sentence": f"{place}, {sentence}"})
     return said
 
 
-def _unequal(n: Numbers) -> str:
-    found = f"1x1 convolutions between few channels and many take {n.longer} per multiply-add at 1:12 than at 1:1"
-    return f"{found}: {'keep neighbouring widths alike' if n.holds else 'neighbouring widths may differ'}"
-
-
-def _unequal_rounded(n: Numbers) -> str:
-    found = f"the same in multiples of 16 channels takes {n.longer} per multiply-add at 1:16 than at 1:1"
-    if n.holds:
-        return f"{found}: wide and narrow layers cost time even in round numbers"
-    return f"{found}: expand and project as you like, in round numbers"
-
-
-def _groups(n: Numbers) -> str:
-    found = f"grouped 1x1 convolutions take {n.against('2', '1')} per multiply-add in 2 groups and {n.longer} in 8"
-    return f"{found}: {'prefer fewer channels to more groups' if n.holds else 'groups buy channels for nothing'}"
-
-
-def _series(n: Numbers) -> str:
-    found = f"four narrow 1x1 convolutions in a row take {n.longer} than one of as many multiply-adds"
-    return f"{found}: {'fewer and wider layers are faster' if n.holds else 'depth costs no extra time'}"
-
-
-def _parallel(n: Numbers) -> str:
-    found = f"four 1x1 convolutions side by side and their sum take {n.longer} than one of as many multiply-adds"
-    return f"{found}: {'avoid branches' if n.holds else 'branches cost no extra time'}"
-
-
-def _relu(n: Numbers) -> str:
-    found = f"a bottleneck with ReLU takes {n.longer} than without"
-    return f"{found}: {'leave out those that a block does not need' if n.holds else 'leaving it out saves nothing'}"
-
-
-def _shortcut(n: Numbers) -> str:
-    found = f"a bottleneck with a shortcut takes {n.longer} than without"
-    return f"{found}: {'each has to earn its sum' if n.holds else 'leaving it out saves nothing'}"
-
-
-def _kernel(small: str, large: str) -> Callable[[Numbers], str]:
-    def sentence(n: Numbers) -> str:
-        macs = n.more_macs(large, small)
-        found = (
-            f"V3's blocks take {n.longer} with {large} than with {small} depthwise kernels, for {macs} multiply-adds"
-        )
-        return f"{found}: {'use them where they earn it in accuracy' if n.holds else 'use them freely'}"
-
-    return sentence
-
-
-def _squeeze(n: Numbers) -> str:
-    usual, without, least = n.ms("as published"), n.ms("no squeeze-and-excite"), n.ms("minimalistic")
-    found = f"squeeze-and-excite costs {_share(n)} of V3-Large ({usual:.2f} ms, {without:.2f} ms without)"
-    if not n.holds:
-        return f"{found}: keep it"
-    advised = f"{found}: below {usual:.2f} ms leave it out"
-    return (
-        f"{advised}, below {without:.2f} ms take the minimalistic variant ({least:.2f} ms)"
-        if least < without
-        else advised
-    )
-
-
-def _gates(n: Numbers) -> str:
-    hswish = n.against("h-swish gates", "as published")
-    found = f"V3-Large takes {n.longer} with sigmoid gates than with hard sigmoid, and {hswish} with h-swish"
-    return f"{found}: {'take the hard sigmoid' if n.holds else 'choose the gate by accuracy'}"
-
-
-def _hswish(n: Numbers) -> str:
-    usual, plain = n.ms("as published"), n.ms("ReLU for h-swish")
-    found = f"h-swish costs {_share(n)} of V3-Large ({usual:.2f} ms, {plain:.2f} ms with ReLU)"
-    return f"{found}: {f'below {usual:.2f} ms try ReLU' if n.holds else 'keep it'}"
-
-
-def _width(n: Numbers) -> str:
-    others = " and ".join(f"{label} channels {n.against(label, '64')}" for label in ("60", "72"))
-    found = f"63 and 65 channels take {n.longer} per multiply-add than 64, {others}"
-    return f"{found}: {'round channel counts, after pruning too' if n.holds else 'channel counts need no rounding'}"
-
-
-def _share(n: Numbers) -> str:
-    """Of the whole that the slow side is, what the fast side saves."""
-    return f"{100 * max(0.0, 1 - 1 / n.ratio):.0f} %"
-
-
-SENTENCES: dict[str, Callable[[Numbers], str]] = {
-    "G1": _unequal,
-    "G1, round numbers": _unequal_rounded,
-    "G2": _groups,
-    "G3, series": _series,
-    "G3, parallel": _parallel,
-    "G4, ReLU": _relu,
-    "G4, shortcut": _shortcut,
-    "5x5 depthwise": _kernel("3x3", "5x5"),
-    "7x7 depthwise": _kernel("3x3", "7x7"),
-    "squeeze-and-excite": _squeeze,
-    "hard gates": _gates,
-    "h-swish": _hswish,
-    "vector width": _width,
-}
+def _open(claim: Mapping[str, Any]) -> str:
+    """Of a claim that is neither so nor not so: why, and whether asking again helps."""
+    says = claim["says"]
+    if claim["verdict"] == "not measured":
+        return f"it is not measured whether {says}: {claim['reason']}"
+    low, high = claim["interval"]
+    between = f"{low:.2f} to {high:.2f} times as long"
+    if claim["verdict"] == "borderline":
+        line = f"at the {100 * BAND:.0f} % below which an effect counts as none"
+        return f"it is borderline whether {says}: {between}, {line}; decide by accuracy, asking again will not help"
+    if claim["batches"] < LOOKS[0]:
+        ended = f"the time was up after {claim['batches']} of {LOOKS[0]} batches"
+        return f"it is undecided whether {says}: {ended}; ask for {claim['experiment']} alone (--only)"
+    return f"it is undecided whether {says} ({between}): ask again when the machine is idle"

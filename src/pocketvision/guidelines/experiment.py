@@ -40,7 +40,8 @@ class Claim:
 class Experiment:
     """A table: `variants` by `columns`. Ratios are to the first variant.
 
-    With `per_mac` times are compared per multiply-add, where the variants cannot have equally many.
+    With `per_mac` times are compared per multiply-add, where the variants cannot have equally many. `note`: what has to
+    be known to read the table.
     """
 
     name: str

@@ -14,9 +14,10 @@ from pocketvision.guidelines.advice import advice
 from pocketvision.guidelines.experiment import Experiment
 from pocketvision.guidelines.published import SOURCE
 from pocketvision.guidelines.table import claims, rows, undecided
-from pocketvision.guidelines.timing import Times, measure, prepare
-from pocketvision.guidelines.verdict import RULE
+from pocketvision.guidelines.timing import ROUNDS, Times, measure, prepare
+from pocketvision.guidelines.verdict import LOOKS, RULE
 from pocketvision.measure.machine import machine
+from pocketvision.measure.machine_peaks import with_peaks
 from pocketvision.progress import Steps, say
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes.cores import usable_cores
@@ -31,10 +32,7 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "channels": family.vector_width,
 }
 
-BATCHES = 3  # that every experiment gets
-MOST_BATCHES = 15  # that an undecided one gets
 LIMIT = 240.0  # seconds
-CLOSE = 0.05  # of the range of the probabilities: 40 layers without activations make much of a rounding
 
 
 def guidelines(
@@ -45,11 +43,11 @@ def guidelines(
 ) -> dict[str, Any]:
     """Time the experiments (those in `only`, by default all) in `runtime` on `threads` threads (0: all cores).
 
-    `{runtime, version, threads, guidelines: [{name, experiment, says, verdict, ratio, interval, rounds, paper}],
-    advice: [{name, sentence}], experiments: [{name, title, columns, per_mac, rounds, max_error, rows}], rule, source,
-    machine, seconds}`; for rows and guidelines see `table.py`, for the verdicts `verdict.py`. Each experiment gets 21
-    rounds, and more as long as something in it is undecided. But for each experiment's first, no batch of rounds
-    begins that would not end within `limit` seconds.
+    `{runtime, version, threads, guidelines: [{name, experiment, says, verdict, ratio, interval, batches, reason,
+    paper}], advice: [{name, sentence}], experiments: [{name, title, note, columns, per_mac, batches, rounds, max_error,
+    rows}], rule, source, machine, seconds}`; for rows and guidelines see `table.py`, for the verdicts `verdict.py`.
+    Each experiment gets 7 batches of rounds, and twice 7 more while something in it is undecided then. But for each
+    experiment's first, no batch begins that would not end within `limit` seconds.
     InputError for an unknown runtime or experiment, and for a negative number of threads.
     """
     if threads < 0:
@@ -67,16 +65,18 @@ def guidelines(
     with thread_count(threads), tempfile.TemporaryDirectory(prefix="pocketvision-") as folder:
         times = _measured(chosen, runtime, threads, Path(folder), started + limit)
     for experiment, found in zip(chosen, times, strict=True):
-        if found.max_error > CLOSE:
-            say(f"{experiment.name}: {runtime} differs from PyTorch by {found.max_error:.0%}: do not trust its times")
+        for (label, column), reason in found.wrong.items():
+            say(f"{experiment.name}: of {label!r} at {experiment.columns[column]!r} in {runtime} {reason}: not timed")
     judged = [claim for pair in zip(chosen, times, strict=True) for claim in claims(*pair)]
     tables = [
         {
             "name": experiment.name,
             "title": experiment.title,
+            "note": experiment.note,
             "columns": list(experiment.columns),
             "per_mac": experiment.per_mac,
-            "rounds": len(next(iter(found.ms.values()))),
+            "batches": found.batches,
+            "rounds": found.batches * ROUNDS,
             "max_error": found.max_error,
             "rows": rows(experiment, found),
         }
@@ -91,22 +91,26 @@ def guidelines(
         "experiments": tables,
         "rule": RULE,
         "source": SOURCE,
-        "machine": before,
+        "machine": with_peaks(before, [threads]),
         "seconds": time.monotonic() - started,
     }
 
 
 def _measured(experiments: list[Experiment], runtime: str, threads: int, folder: Path, deadline: float) -> list[Times]:
-    """Batches of rounds in turn through the experiments, so that a busy minute of the machine spoils none of them."""
-    with Steps("guidelines", len(experiments) * (1 + BATCHES)) as steps:
+    """Batches of rounds in turn through the experiments, so that a busy minute of the machine spoils none of them.
+
+    Whether to go on is asked only at the LOOKS. When the time is up between two of them, the verdict at the end is the
+    next look: the clock ended it, not what was found.
+    """
+    with Steps("guidelines", len(experiments) * (1 + LOOKS[0])) as steps:
         done, times = 0, list[Times]()
         for experiment in experiments:
             times.append(prepare(experiment, runtime, folder))
             done += 1
             steps.done(done, f"{experiment.name} exported")
-        for batch in range(MOST_BATCHES):
+        for batch in range(LOOKS[-1]):
             for experiment, found in zip(experiments, times, strict=True):
-                if batch >= BATCHES and not undecided(experiment, found):
+                if found.batches < batch or (batch in LOOKS and not undecided(experiment, found)):
                     continue
                 if batch and time.monotonic() + found.seconds > deadline:
                     continue

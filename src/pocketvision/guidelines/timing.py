@@ -13,18 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.guidelines.experiment import Experiment
-from pocketvision.measure.bench import random_pixels
+from pocketvision.guidelines.rotations import rotate, scale
 from pocketvision.measure.count import count
-from pocketvision.measure.latency import Call, time_interleaved
+from pocketvision.measure.latency import Call, take_rounds
+from pocketvision.measure.outcome import judge
 from pocketvision.measure.pin import pinned
-from pocketvision.measure.settle import settled
+from pocketvision.measure.pixels import random_pixels
 from pocketvision.network import build
 from pocketvision.runtimes import get_runtime
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
 
-ROUNDS = 7  # of one batch: sessions are opened anew for each, so that no verdict rests on where one of them lay
+ROUNDS = 3  # of one batch: what they share (where the memory of a session lies) more of them do not tell
+WARMUP = 0.02  # s
+
+Key = tuple[str, int]  # label of the variant, index of the column
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,12 @@ class Ready:
 
 @dataclass
 class Times:
-    """What is known of an experiment so far. Keys are (label of the variant, column's index)."""
+    """What is known of an experiment so far. A network whose answer was wrong once is in `wrong`, not in `ms`."""
 
-    ready: dict[tuple[str, int], Ready]
-    ms: dict[tuple[str, int], list[float]] = field(default_factory=dict)  # a median for each round
-    max_error: float = 0.0  # the largest difference from PyTorch's probabilities, as a share of their range
+    ready: dict[Key, Ready]
+    ms: dict[Key, list[list[float]]] = field(default_factory=dict)  # by batch and round, the median of a turn
+    wrong: dict[Key, str] = field(default_factory=dict)  # the reason, in words
+    max_error: float = 0.0  # the largest difference from PyTorch's probabilities among the others, in their range
     version: str = ""
     seconds: float = 0.0  # that the last batch took
     batches: int = 0
@@ -53,11 +58,13 @@ def prepare(experiment: Experiment, runtime: str, folder: Path) -> Times:
     """Build and export every network of the experiment. Runs PyTorch, so call it outside `pinned`."""
     from pocketvision.runtimes import torch as reference
 
-    ready: dict[tuple[str, int], Ready] = {}
+    ready: dict[Key, Ready] = {}
     for variant in experiment.variants:
         for column, spec in enumerate(variant.specs):
-            net = settled(build(spec).eval())
+            net = build(spec).eval()
             pixels, macs = random_pixels(net.preprocessing), count(net).macs
+            rotate(net)
+            scale(net, pixels)
             expected = reference.load(net).run(pixels)
             source = _exported(net, runtime, folder / f"{experiment.name}-{len(ready)}", macs)
             ready[variant.label, column] = Ready(source, pixels, expected, macs)
@@ -76,44 +83,34 @@ def _exported(net: Network, runtime: str, stem: Path, macs: int) -> Path | Netwo
 def measure(times: Times, runtime: str, threads: int) -> None:
     """One batch of rounds more. A column's variants take turns: what is compared is timed within milliseconds.
 
-    Sessions are opened on the CPUs that they are timed on. Their answers are checked before their time counts.
+    Sessions are opened anew, on the CPUs that they are timed on. An answer is checked before its time counts.
     """
     module, started = get_runtime(runtime), time.monotonic()
     with pinned(threads):
         for column in sorted({column for _, column in times.ready}):
-            keys = [key for key in times.ready if key[1] == column]
-            recorders = {}
-            for key in keys:
-                ready = times.ready[key]
-                runnable = module.load(ready.source, threads)
+            calls: dict[str, Call] = {}
+            for key in [key for key in times.ready if key[1] == column and key not in times.wrong]:
+                runnable = module.load(times.ready[key].source, threads)
                 times.version = runnable.version
-                error = np.abs(runnable.run(ready.pixels) - ready.expected).max() / np.ptp(ready.expected)
-                times.max_error = max(times.max_error, float(error))
-                recorders[key[0]] = Recorder(partial(runnable.run, ready.pixels))
+                if is_right(times, key, runnable.run(times.ready[key].pixels)):
+                    calls[key[0]] = partial(runnable.run, times.ready[key].pixels)
             seed = 1000 * times.batches + column
-            taken = time_interleaved(recorders, threads, ROUNDS, warmup=0.02, seed=seed)
-            for key in keys:
-                recorder, latency = recorders[key[0]], taken[key[0]]
-                times.ms[key] += recorder.rounds(latency.rounds, latency.calls)
+            for label, rounds in take_rounds(calls, threads, ROUNDS, warmup=WARMUP, seed=seed).items():
+                times.ms[label, column].append([1e3 * median(turn) for turn in rounds])
     times.batches += 1
     times.seconds = time.monotonic() - started
 
 
-class Recorder:
-    """A call that notes how long each of its runs took, because `time_interleaved` sums up over rounds."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.taken: list[float] = []
-
-    def __call__(self) -> object:
-        start = time.perf_counter()
-        answer = self.call()
-        self.taken.append(time.perf_counter() - start)
-        return answer
-
-    def rounds(self, rounds: int, calls: int) -> list[float]:
-        """The median of each round, ms. `calls` are the counted ones of all rounds; each has one more, its first."""
-        turn = calls // rounds + 1
-        turns = self.taken[-rounds * turn :]
-        return [median(turns[i * turn + 1 : (i + 1) * turn]) * 1e3 for i in range(rounds)]
+def is_right(times: Times, key: Key, answer: NDArray[np.float32]) -> bool:
+    """Whether the network's answer is PyTorch's; if not, it has no times any more, but a reason."""
+    expected = times.ready[key].expected
+    error, wrong = judge(answer, expected)
+    comparable = np.isfinite(error) and np.isfinite(answer).all()
+    share = error / max(float(np.ptp(expected)), float(np.finfo(np.float32).tiny))
+    if comparable and not wrong:
+        times.max_error = max(times.max_error, share)
+        return True
+    off = f"off by {share:.0%} of the range of PyTorch's" if comparable else "NaN, infinite, or of another shape"
+    times.wrong[key] = f"the answer is wrong ({off})"
+    del times.ms[key]
+    return False

@@ -14,7 +14,7 @@ GUIDELINES: Columns = (
     ("says",    "",              ""),
     ("verdict", "here",          ""),
     ("ratio",   "times as long", ".2f"),
-    ("between", "95 %",          ""),
+    ("between", "interval",      ""),
     ("arm",     "paper's ARM",   ".2f"),
     ("gpu",     "paper's GPU",   ".2f"),
 )
@@ -26,7 +26,7 @@ def guidelines(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             **claim,
-            "between": "{:.2f}–{:.2f}".format(*claim["interval"]),
+            "between": "{:.2f}–{:.2f}".format(*claim["interval"]) if claim["interval"] else None,
             "arm": (claim["paper"] or {}).get("arm"),
             "gpu": (claim["paper"] or {}).get("gpu"),
         }
@@ -66,15 +66,15 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
         "widths": row["widths"],
         "ms": "/".join(map(text.significant, times)),
         "ratio": _ratios([cell["ratio"] for cell in row["cells"]]),
-        "here": "/".join(text.significant(1000 / ms) for ms in times),
+        "here": "/".join(text.significant(ms and 1000 / ms) for ms in times),
         "arm": "/".join(f"{speed:.1f}" for speed in paper.get("arm_per_second", ())) or None,
         "arm_ratio": _ratios(paper.get("arm_ratio", ())),
         "gpu": "/".join(f"{speed:g}" for speed in paper.get("gpu_per_second", ())) or None,
     }
 
 
-def _ratios(values: Sequence[float]) -> str | None:
-    return "/".join(f"{value:.2f}" for value in values) or None
+def _ratios(values: Sequence[float | None]) -> str | None:
+    return "/".join(text.MISSING if value is None else f"{value:.2f}" for value in values) or None
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -83,12 +83,11 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
         sentence = said["sentence"]
         yield f"{sentence[0].upper()}{sentence[1:]}."
     machine, threads = report["machine"], report["threads"]
+    load = f"load {machine['load'][0]:.1f}, " if machine["load"] else ""
     yield ""
     yield (
         f"{machine['cpu']}, {threads} thread{'s' * (threads != 1)}, {report['runtime']} {report['version']}, "
-        f"load {machine['load'][0]:.1f}, {machine['time']}, {text.duration(report['seconds'])}."
-        if machine["load"]
-        else f"{machine['cpu']}, {threads} threads, {report['runtime']} {report['version']}, {machine['time']}."
+        f"{load}{machine['time']}, {text.duration(report['seconds'])}."
     )
     yield report["rule"]
     if any(table["per_mac"] for table in report["experiments"]):
@@ -106,6 +105,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         parts += ["", f"**{table['name']}.** {table['title']}; {table['rounds']} rounds.", ""]
         parts += ["| " + " | ".join(heading for _, heading, _ in columns) + " |", "|---" * len(columns) + "|"]
         parts += [_markdown_line(row, columns) for row in rows]
+        parts += ["", table["note"]] if table["note"] else []
     parts += ["", *(f"* {line}" if line else "" for line in lines(report)), ""]
     return "\n".join(parts)
 
