@@ -18,13 +18,13 @@ def machine(
     """CPU, caches, vector units, and the peaks of arithmetic and memory, measured in about ten seconds."""
     import json as json_module
 
-    from pocketvision.files import writable_folder, write_atomic
+    from pocketvision.files import writable_file, write_atomic
     from pocketvision.measure.machine_peaks import measured_machine
     from pocketvision.report import columns
     from pocketvision.report.machine import facts, peaks
 
     if out is not None:
-        writable_folder(out.parent)
+        writable_file(out)
     found = measured_machine(fresh=True, show=True)
     if out is not None:
         write_atomic(out, json_module.dumps(found, indent=1) + "\n")

@@ -40,22 +40,27 @@ def profile(
     json: Json = False,
 ) -> None:
     """Where a network's parameters, multiply-adds and time go, row by row, and which rows are worth attacking."""
-    from pocketvision.files import writable_folder
+    from pocketvision.files import writable_file
 
     if threads < 1:
         raise InputError(f"--threads {threads}: give 1 or more")
     if out is not None:
         if out.suffix not in ENDINGS:
             raise InputError(f"--out {out}: its name should end in {', '.join(ENDINGS)}")
-        writable_folder(out.parent)
+        writable_file(out)
     net = network(model, width, resolution, classes, channels, groups=groups, bypass=bypass)
 
-    from pocketvision.measure.machine_peaks import measured_machine
+    from pocketvision.measure.machine_peaks import measured_machine, with_peaks
     from pocketvision.measure.profile import profile as run
     from pocketvision.measure.roofline import on_roofline
+    from pocketvision.report.worth import worth
 
-    machine = measured_machine([threads], show=True)
-    result = on_roofline(run(net, runtime=runtime, threads=threads), machine)
+    measured_machine([threads], show=True)  # a number of threads that it has not is known before anything is timed
+    result = run(net, runtime=runtime, threads=threads)
+    fastest = max((2 * row["macs"] / row["ms"] / 1e6 for row in result["rows"] if row["ms"]), default=0.0)
+    machine = with_peaks(result["machine"], [threads], show=True, reached={threads: fastest})
+    result = on_roofline(result, machine)
+    result["worth"] = worth(result)
     if out is not None:
         write(result, out)
     if json:

@@ -64,7 +64,10 @@ def clean(folder: str) -> None:
 
 def started(folder: str) -> "list[int]":
     """The processes that wrote their number into the folder and still are what they were."""
-    numbers = os.listdir(os.path.join(folder, "processes"))
+    try:
+        numbers = os.listdir(os.path.join(folder, "processes"))
+    except OSError:  # a full disk had no room for it: nothing was started
+        return []
     return [int(number) for number in numbers if number.isdigit() and is_running(int(number), folder)]
 
 

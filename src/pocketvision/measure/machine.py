@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pocketvision.measure.caches import caches, frequency
+from pocketvision.measure.caches import caches, frequency, timed_cpu
 from pocketvision.measure.pin import pinned
 from pocketvision.runtimes.cores import usable_cores
 
@@ -26,6 +26,11 @@ PACKAGES = (
     "pillow",
     "safetensors",
     "accelerate",
+    "openvino",
+    "ai-edge-litert",
+    "executorch",
+    "ncnn",
+    "MNN",
 )
 
 # Vector instructions that decide how fast a kernel can be, as /proc/cpuinfo spells them (x86, then Arm).
@@ -56,7 +61,7 @@ def machine() -> dict[str, Any]:
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
         "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "frequency": frequency() or _megahertz(cpuinfo),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": _read(f"/sys/devices/system/cpu/cpu{timed_cpu()}/cpufreq/scaling_governor"),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -51,6 +51,8 @@ def spend(net: Network, threads: int = 1, rounds: int = 15) -> Spent:
             "leaves": lambda: leaf_clock.run(by_leaf, image),
             "calls": lambda: moves.run(by_call, image),
         }
+        # OpenMP starts its helpers now, on all CPUs: those that start while pinned stay there for the process's life.
+        plain(image)
         taken = time_interleaved(calls, threads, rounds)
     row_ms, leaf_ms = row_clock.usual(taken["rows"]), leaf_clock.usual(taken["leaves"])
     moved_ms = moves.usual(taken["calls"])

@@ -10,30 +10,17 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-FLOAT_BYTES = 4
-LEVELS = ("L2", "L3", "DRAM")
-WORTH = 3  # rows to attack
+from pocketvision.measure.memory_rates import LEVELS
 
-# How the words call an operation of each kind.
-NAMES = {
-    "pointwise": "1x1 convolution",
-    "depthwise": "depthwise",
-    "convolution": "convolution",
-    "dense": "dense layer",
-    "normalisation": "batch normalisation",
-    "activation": "activation",
-    "pooling": "pooling",
-    "elementwise": "element-wise arithmetic",
-    "shuffle": "shuffling, splitting and joining",
-    "layout": "layout changes",
-}
+FLOAT_BYTES = 4
+WORTH = 3  # rows to attack
 
 
 def on_roofline(profile: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
     """`profile` (of `measure.profile`) with each row's place under the ceilings of `machine` (`measured_machine`).
 
     Adds `roofline`: `{threads, fma_gflops, fma_source, weights_from, bandwidth: {L2: GB/s, ...}}`; `worth`:
-    `[{row, text}]`, a sentence for each of the rows where most time could be won; and to every row `bytes`,
+    `[{row}]`, where most time could be won (`report.worth` says it in sentences); and to every row `bytes`,
     `intensity` (FLOP a byte), `gflops`, `floor_ms`, `of_machine` and `bound` ("arithmetic" or "memory").
 
     `floor_ms` is the larger of the time that its arithmetic takes at the measured peak, and the time that its weights
@@ -43,13 +30,11 @@ def on_roofline(profile: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[
     """
     threads = profile["threads"]
     peaks = machine["peaks"][str(threads)]
-    caches = machine.get("caches") or {}
     rates = {level: peaks["bandwidth"][level]["read"] for level in LEVELS if peaks["bandwidth"][level]["read"]}
-    # L2 belongs to a core: a map that is worked on by several is spread over theirs.
-    room = {level: caches[level] * (threads if level == "L2" else 1) for level in LEVELS[:2] if level in caches}
+    room = {level: size for level in LEVELS[:2] if (size := peaks["bandwidth"][level]["room"])}
     held_in = nearest(FLOAT_BYTES * profile["params"] + profile["peak_activation_bytes"], room, rates)
     rows = [_placed(row, peaks["fma_gflops"], room, rates, held_in) for row in profile["rows"]]
-    placed = {
+    return {
         **profile,
         "machine": machine,
         "rows": rows,
@@ -60,9 +45,8 @@ def on_roofline(profile: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[
             "weights_from": held_in,
             "bandwidth": rates,
         },
+        "worth": [{"row": row["row"]} for row in worth_attacking(rows)],
     }
-    worth = [{"row": row["row"], "text": in_words(row, placed)} for row in worth_attacking(rows)]
-    return {**placed, "worth": worth}
 
 
 def nearest(size: int, room: Mapping[str, int], rates: Mapping[str, float]) -> str | None:
@@ -75,45 +59,6 @@ def worth_attacking(rows: Sequence[Mapping[str, Any]], most: int = WORTH) -> lis
     """The rows that lose most time against their floor, the largest loss first."""
     known = [row for row in rows if row["floor_ms"] is not None]
     return sorted(known, key=lambda row: row["floor_ms"] - row["ms"])[:most]
-
-
-def in_words(row: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
-    """`row 13, Bneck 14x14x112 -> 14x14x160: 9 % of the time at 31 % of what the machine can; ...`."""
-    name = "the head" if row["row"] == "head" else f"row {row['row']}"
-    said = (
-        f"{name}, {row['kind']} {_shape(row['input'])} -> {_shape(row['output'])}: {row['share_ms']:.0%} of the time "
-        f"at {row['of_machine']:.0%} of what the machine can, bound by {row['bound']}"
-    ).replace("%", " %")
-    groups = _groups(row)
-    if not groups or len(row["operations"]) < 2:
-        return said
-    name, ms = max(groups.items(), key=lambda item: item[1])
-    said += f"; {name} takes {ms / row['ms']:.0%} of it".replace("%", " %")
-    macs = row["macs"] / max(1, profile["macs"])
-    share = row["share_ms"]
-    if macs and share > 1.5 * macs:
-        said += f", the row has only {macs:.1%} of the multiply-adds".replace("%", " %")
-    return said
-
-
-def _groups(row: Mapping[str, Any]) -> dict[str, float]:
-    """ms of what the row does, by its names: `its depthwise 5x5`, `squeeze-and-excite`, ..."""
-    found: dict[str, float] = {}
-    for operation in row["operations"]:
-        name = f"its {NAMES[operation['kind']]}"
-        if operation["squeeze"]:
-            name = "its squeeze-and-excite"
-        elif operation["kind"] in ("depthwise", "convolution"):
-            name += " " + "x".join(map(str, operation["kernel"]))
-        elif operation["kind"] == "pointwise" and operation["part"]:
-            name = f"its 1x1 {operation['part'].split('.')[0]}"
-        found[name] = found.get(name, 0.0) + operation["ms"]
-    return found
-
-
-def _shape(sides: Sequence[int]) -> str:
-    """(C, H, W) as papers write it, HxWxC."""
-    return "x".join(map(str, (*sides[1:], *sides[:1])))
 
 
 def _placed(

@@ -6,21 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from . import kinds as kind_names
 from . import text, words
 from .pictures import Picture, cards
 from .svg import both
 from .trust import trust
 
-KINDS = {
-    "pointwise": "1 × 1 convolution",
-    "depthwise": "depthwise convolution",
-    "convolution": "full convolution",
-    "dense": "dense layer",
-    "normalisation": "batch normalisation",
-    "activation": "activation",
-    "pooling": "pooling",
-    "elementwise": "additions, gates, the rest",
-}
 SEVERITIES = ("error", "warning", "note")
 SIGNS = {"error": "bad", "warning": "warn", "note": "unknown"}
 NAMES = 12  # of a list of files; the others are counted
@@ -62,7 +53,7 @@ def kinds(layers: Mapping[str, Any]) -> list[dict[str, Any]]:
     for kind, amounts in (layers.get("kinds") or {}).items():
         shares = {name: text.number(amounts.get(name)) or 0.0 for name in ("share_ms", "share_macs", "share_params")}
         if any(share >= 0.0005 for share in shares.values()):
-            found.append({"name": KINDS.get(kind, kind), "ms": amounts.get("ms"), **shares})
+            found.append({"name": kind_names.name(kind), "ms": amounts.get("ms"), **shares})
     return sorted(found, key=lambda row: -row["share_ms"])
 
 

@@ -67,7 +67,7 @@ def peaks(machine: Mapping[str, Any]) -> list[dict[str, Any]]:
             reason = next((entry["reason"] for entry in found.values() if entry.get("reason")), None)
             row = {
                 "what": f"{level} {what}",
-                "source": f"{binary(max(sizes))} for each thread" if sizes else reason,
+                "source": reason or (f"{binary(max(sizes))} for each thread" if sizes else None),
                 **{count: _rate(entry[what], "GB/s") for count, entry in found.items()},
             }
             rows.append(row)

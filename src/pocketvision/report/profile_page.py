@@ -6,26 +6,23 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from . import kinds, roofline, text
 from . import machine as machine_words
-from . import roofline
-from .closer import KINDS
 from .page import clean, readable_date
 from .svg import PALETTE, both
 from .templates import environment
-
-OTHER_KINDS = {"shuffle": "shuffle, concatenation, split", "layout": "changes of memory layout"}
 
 
 def render(profile: Mapping[str, Any]) -> str:
     """The page as HTML text, for what `pocketvision profile --json` prints. Nothing outside of it is referred to."""
     profile = clean(profile)
-    pages = environment(shape=shape)
+    pages = environment(shape=text.shape)
     machine = profile.get("machine") or {}
     return pages.get_template("profile.html.j2").render(
         profile=profile,
         title=roofline.title(profile),
         kinds=[
-            {"name": {**KINDS, **OTHER_KINDS}.get(kind, kind), **amounts}
+            {"name": kinds.name(kind), **amounts}
             for kind, amounts in sorted(profile["kinds"].items(), key=lambda item: -item[1]["ms"])
             if amounts["share_ms"] >= 0.0005 or amounts["share_macs"] >= 0.0005
         ],
@@ -37,8 +34,3 @@ def render(profile: Mapping[str, Any]) -> str:
         created=readable_date(machine.get("time")),
         palette=PALETTE,
     )
-
-
-def shape(sides: Any) -> str:
-    """(C, H, W) as papers write it: `14×14×112`."""
-    return "×".join(map(str, (*sides[1:], *sides[:1])))

@@ -13,25 +13,24 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from . import text
+from .kinds import KINDS
+from .labels import Box, best_place
 from .svg import ACCENT, BAD, INK, MUTED, NARROW, PALETTE, SERIES, WIDE, corner, figure, panel, style, svg_text
 
-# Kinds of operation in the order of the bars, with the series that colours them; the others share the last one.
-BARS = {
-    "pointwise": ("1x1", "series-1"),
-    "depthwise": ("depthwise", "series-2"),
-    "convolution": ("full convolution", "series-3"),
-    "dense": ("dense", "series-4"),
-    "pooling": ("pooling", "series-8"),
-    "elementwise": ("element-wise", "series-7"),
-    "shuffle": ("shuffle, concat, split", "series-5"),
-    "layout": ("layout", "series-6"),
-    "normalisation": ("normalisation", "accent"),
-    "activation": ("activation", "muted"),
-}
 COLOURS = {"ink": INK, "muted": MUTED, "accent": ACCENT, "bad": BAD}  # of a page, which paints them light or dark
 COLOURS |= {f"series-{number}": colour for number, colour in enumerate(SERIES, 1)}
 DASHES = {"L2": ":", "L3": "--", "DRAM": "-."}
 NEAR = (22, 12)  # pixels across and up: names nearer than that would cover each other
+# Where a name may stand beside its point, the nearest first.
+PLACES = tuple(
+    (side, dx, dy)
+    for far in (1, 1.7, 2.6)
+    for side, dx, dy in (
+        ("left", 6 * far, 9 * far), ("left", 9 * far, 0.0), ("left", 6 * far, -9 * far), ("center", 0.0, 12 * far),
+        ("center", 0.0, -12 * far), ("right", -6 * far, 9 * far), ("right", -9 * far, 0.0),
+        ("right", -6 * far, -9 * far),
+    )
+)  # fmt: skip
 PNG_SCALE = 2  # pixels of the picture for each of the page's
 
 
@@ -48,8 +47,8 @@ def row_times(profile: Mapping[str, Any], narrow: bool = False) -> str:
 
 
 def roofline(profile: Mapping[str, Any], narrow: bool = False) -> str:
-    """SVG: rows as points, intensity against speed, below the ceilings. "" where no ceiling was measured."""
-    if not profile.get("roofline") or not profile["roofline"]["fma_gflops"]:
+    """SVG: rows as points, intensity against speed, below the ceilings. "" where a ceiling is missing."""
+    if not has_ceilings(profile):
         return ""
     with style(11 if narrow else 12):
         drawn = figure(NARROW if narrow else WIDE, 340 if narrow else 400)
@@ -61,7 +60,7 @@ def png(profile: Mapping[str, Any]) -> bytes:
     """Both plots, one above the other, in the light colours."""
     rows = profile["rows"]
     colours = {name: light for name, (light, _) in PALETTE.items()}
-    has_roof = bool(profile.get("roofline") and profile["roofline"]["fma_gflops"])
+    has_roof = has_ceilings(profile)
     bars = 70 + 17 * len(rows) + 40
     height = 40 + bars + (440 if has_roof else 0)
     with _painted(colours):
@@ -77,6 +76,12 @@ def png(profile: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def has_ceilings(profile: Mapping[str, Any]) -> bool:
+    """Were arithmetic and at least one memory measured? Without both there is no roofline."""
+    roof = profile.get("roofline") or {}
+    return bool(roof.get("fma_gflops") and roof.get("bandwidth"))
+
+
 def title(profile: Mapping[str, Any]) -> str:
     """`mobilenet_v2 in onnxruntime, 1 thread: 5.42 ms`."""
     threads = f"{profile['threads']} thread{'s' if profile['threads'] != 1 else ''}"
@@ -85,7 +90,7 @@ def title(profile: Mapping[str, Any]) -> str:
 
 def present(profile: Mapping[str, Any]) -> list[str]:
     """The kinds that take any time, in the order of the bars."""
-    return [kind for kind in BARS if profile["kinds"].get(kind, {}).get("ms", 0) > 0]
+    return [kind for kind in KINDS if profile["kinds"].get(kind, {}).get("ms", 0) > 0]
 
 
 def draw_rows(axes: Axes, profile: Mapping[str, Any], colours: Mapping[str, str], narrow: bool, across: int) -> None:
@@ -94,9 +99,8 @@ def draw_rows(axes: Axes, profile: Mapping[str, Any], colours: Mapping[str, str]
     places = range(len(rows))
     starts = [0.0] * len(rows)
     for kind in present(profile):
-        name, colour = BARS[kind]
         taken = [sum(item["ms"] for item in row["operations"] if item["kind"] == kind) for row in rows]
-        axes.barh(places, taken, 0.72, starts, color=colours[colour], label=name)
+        axes.barh(places, taken, 0.72, starts, color=colours[KINDS[kind].colour], label=KINDS[kind].short)
         starts = [start + ms for start, ms in zip(starts, taken, strict=True)]
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(places, [_label(row, narrow) for row in rows])
@@ -151,31 +155,44 @@ def draw_roofline(axes: Axes, profile: Mapping[str, Any], colours: Mapping[str, 
     corner(axes, "GFLOP/s")
     axes.texts[-1].set_color(colours["muted"])
     named = [row for row in rows if row["row"] in worth] if narrow else rows
+    points, taken = [(row["intensity"], row["gflops"]) for row in rows], list[Box]()
     for names, x, y in _together(axes, named):
-        axes.annotate(names, (x, y), (6, 5), textcoords="offset points", fontsize=10, color=colours["ink"])
+        place = best_place(axes, x, y, names, points, taken, PLACES)
+        taken.append(place.box)
+        axes.annotate(names, (x, y), (place.dx, place.dy), textcoords="offset points", ha=place.side, va="center",
+                      fontsize=10, color=colours["ink"])  # fmt: skip
     axes.legend(loc="lower right", ncols=1, handlelength=2.2)
 
 
 def _together(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
     """Names and where they stand: one for all the points that lie too near to each other for names of their own."""
     places = {id(row): axes.transData.transform((row["intensity"], row["gflops"])) for row in rows}
+
+    def near(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        return all(abs(places[id(one)][axis] - places[id(other)][axis]) < NEAR[axis] for axis in (0, 1))
+
     groups: list[list[Mapping[str, Any]]] = []
     for row in rows:
-        x, y = places[id(row)]
-        for group in groups:
-            if any(
-                abs(x - places[id(other)][0]) < NEAR[0] and abs(y - places[id(other)][1]) < NEAR[1] for other in group
-            ):
-                group.append(row)
-                break
-        else:
-            groups.append([row])
+        touched = [group for group in groups if any(near(row, other) for other in group)]
+        groups = [group for group in groups if group not in touched]
+        groups.append([*(other for group in touched for other in group), row])
     labelled = []
     for group in groups:
         rightmost = max(group, key=lambda row: row["intensity"])
-        names = ", ".join(str(row["row"]) for row in group)
-        labelled.append((names, rightmost["intensity"], rightmost["gflops"]))
+        labelled.append((_names([row["row"] for row in group]), rightmost["intensity"], rightmost["gflops"]))
     return labelled
+
+
+def _names(rows: Sequence[int | str]) -> str:
+    """`2, 8–12, head`."""
+    numbers = sorted(row for row in rows if isinstance(row, int))
+    said = []
+    while numbers:
+        first = last = numbers.pop(0)
+        while numbers and numbers[0] == last + 1:
+            last = numbers.pop(0)
+        said += [str(first)] if first == last else [str(first), str(last)] if last == first + 1 else [f"{first}–{last}"]
+    return ", ".join([*said, *(str(row) for row in rows if not isinstance(row, int))])
 
 
 def _label(row: Mapping[str, Any], narrow: bool) -> str:

@@ -125,6 +125,11 @@ def resolution(value: object) -> str:
     return MISSING if number(value) is None else f"{whole(value)} px"
 
 
+def shape(sides: Any, times: str = "×") -> str:
+    """(C, H, W) as papers write it: `14×14×112`."""
+    return times.join(map(str, (*sides[1:], *sides[:1])))
+
+
 def plain(value: Any) -> str:
     """Any JSON value in one line, for the tables of settings: machine, recipe."""
     if value is None or value == "":
