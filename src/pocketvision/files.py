@@ -60,6 +60,18 @@ def writable_folder(path: str | Path) -> Path:
     return path
 
 
+def writable_file(path: str | Path) -> Path:
+    """Prove that a file can be written at `path`, and make its folder. InputError when not; `path` stays as it is.
+
+    Call it before the work whose result goes there.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; give the name of a file")
+    writable_folder(path.parent)
+    return path
+
+
 def remove_temporary(folder: str | Path) -> None:
     """Take away what a killed `write_atomic` left in `folder` and below. Not while another process writes there.
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+REFRESH_SECONDS = 0.1  # between two drawings of the bar
 QUIET_SECONDS = 10.0  # between two lines where there is no terminal
 
 console = Console(stderr=True, highlight=False)
@@ -42,6 +43,7 @@ class Steps:
         self.label, self.total, self.show = label, total, show and is_first_process()
         self.started = self.last_line = time.monotonic()
         self.offset = 0.0  # what was done before this process began
+        self.last_drawn = 0.0
         self._bar: Progress | None = None
 
     def __enter__(self) -> Steps:
@@ -53,7 +55,8 @@ class Steps:
                 TextColumn("{task.fields[note]}"),
                 TimeRemainingColumn(),
             )
-            self._bar = Progress(*columns, console=console, transient=True)
+            # No thread that draws by itself: it would compete with what is being timed.
+            self._bar = Progress(*columns, console=console, transient=True, auto_refresh=False)
             self._task = self._bar.add_task(self.label, total=self.total, note="")
             self._bar.start()
         return self
@@ -71,7 +74,9 @@ class Steps:
         """`done` of `total` steps are finished; `note` says where things stand."""
         self.total = total or self.total
         if self._bar:
-            self._bar.update(self._task, completed=done, total=self.total, note=note)
+            due = time.monotonic() - self.last_drawn > REFRESH_SECONDS
+            self._bar.update(self._task, completed=done, total=self.total, note=note, refresh=due)
+            self.last_drawn = time.monotonic() if due else self.last_drawn
         elif self.show and time.monotonic() - self.last_line > QUIET_SECONDS:
             self.last_line = time.monotonic()
             fresh = done - self.offset

@@ -92,18 +92,25 @@ def bench(
     if not models:
         raise InputError("there is nothing to time: give at least one MODEL, or --compare OLD.json NEW.json")
     counts = {what: _numbers(text, what) for what, text in (("threads", threads), ("batch", batch))}
-    if out is not None and not out.parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
+    from pocketvision.files import writable_file, write_atomic
     from pocketvision.measure.bench import bench_report
     from pocketvision.progress import say
     from pocketvision.runtimes import SUFFIXES
 
+    if out is not None:
+        writable_file(out)
     dials = (width, resolution, classes, channels, None, groups, bypass)
-    if keep is not None and any(Path(model).suffix not in SUFFIXES for model in models):
-        import torch
+    nets: list[Any] = []
+    for model in models:
+        if Path(model).suffix in SUFFIXES:
+            nets.append(model)
+            continue
+        if keep is not None:
+            import torch
 
-        torch.manual_seed(0)  # what has no weights yet gets the same ones next time, and finds its exported files
-    nets: list[Any] = [model if Path(model).suffix in SUFFIXES else network(model, *dials) for model in models]
+            # What has no weights yet gets the same ones next time, whatever is beside it, and finds its files.
+            torch.manual_seed(0)
+        nets.append(network(model, *dials))
     chosen: str | list[str] = [name.strip() for name in runtime.split(",") if name.strip()]
     chosen = "all" if "all" in chosen else chosen
     report = bench_report(
@@ -111,8 +118,6 @@ def bench(
     )
     report["command"] = command_line()
     if out is not None:
-        from pocketvision.files import write_atomic
-
         write_atomic(out, json_module.dumps(report, indent=1) + "\n")
     for warning in report["warnings"]:
         say(f"note: {warning}")

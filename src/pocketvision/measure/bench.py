@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ from pocketvision.errors import InputError
 from pocketvision.measure import watch
 from pocketvision.measure.device import Device, open_device
 from pocketvision.measure.entries import FILES, Entry, Model, file_entries, file_of, named, network_entries, own_runtime
-from pocketvision.measure.outcome import Measured, rows
+from pocketvision.measure.outcome import Measured, reached, rows
 from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.turns import take_turns
 from pocketvision.measure.workers import Workers, may_share
@@ -77,8 +78,9 @@ def bench_report(
 ) -> dict[str, Any]:
     """What `bench` returns, and on what it was measured.
 
-    `{results, warnings, machine, load: {before, after}, sgemm_gflops, time}`. `warnings` are sentences that doubt the
-    measurement; `sgemm_gflops` is the machine's practical peak by thread count, or one number for one thread count.
+    `{results, warnings, machine, load: {before, during, after}, sgemm_gflops, time}`. `warnings` are sentences that
+    doubt the measurement; `machine` is from the very beginning, `load` from around the timing; `sgemm_gflops` is the
+    machine's practical peak by thread count, or one number for one thread count.
     """
     thread_counts = [count or usable_cores() for count in _numbers(threads, 0, "{} threads")]
     batches = _numbers(batch, 1, "a batch of {}")
@@ -93,7 +95,7 @@ def bench_report(
         for name in used:
             workers.choose(name)
         inline = may_share(used, thread_counts, workers)
-        before = workers.service().ask("conditions")
+        machine = workers.service().ask("machine")["machine"]
         # Whatever runs PyTorch comes before the pin: a thread pool that it starts would stay on the pinned cores.
         entries: list[Entry] = []
         with Steps("exporting", len(everyone), show) as steps:
@@ -103,6 +105,7 @@ def bench_report(
                 else:
                     entries += network_entries(name, model, runtimes, workers, folder, batches, seed, inline)
                 steps.done(len({entry.model for entry in entries}), name)
+        workers.end_converters()  # they hold half a gigabyte each, beside what is timed
         if not all(isinstance(model, FILES) for model in everyone.values()):
             from pocketvision.runtimes.torch import thread_count
 
@@ -110,19 +113,27 @@ def bench_report(
             stack.enter_context(thread_count(0))
         found = [Measured(entry, count, size) for entry in entries for count in thread_counts for size in batches]
         _open(found, workers, seed, inline, seconds, show)
-        _time(found, {"rounds": rounds, "narrow": narrow, "limit": limit, "seed": seed}, show)
+        load = _time(found, {"rounds": rounds, "narrow": narrow, "limit": limit, "seed": seed}, workers, inline, show)
         workers.release()
-        peaks = {count: workers.service().ask("peak", threads=count)["gflops"] for count in thread_counts}
-        after, machine = workers.service().ask("conditions"), workers.service().ask("machine")["machine"]
+        service = workers.service()
+        peaks = {
+            count: service.ask("peak", threads=count, reached=reached(found, count))["gflops"]
+            for count in thread_counts
+        }
+        machine["peaks"] = service.ask("machine", threads=thread_counts)["machine"]["peaks"]
         results = rows(found, peaks, workers.remote.name if workers.remote else None)
     if all(row["error"] for row in results):
         raise InputError(results[0]["error"])
-    cpus = [(row["runtime"], row["threads"], row["cpus_used"]) for row in results if row["cpus_used"] is not None]
+    cpus = [
+        (row["model"], row["runtime"], row["threads"], row["cpus_used"])
+        for row in results
+        if row["cpus_used"] is not None
+    ]
     return {
         "results": results,
-        "warnings": watch.warnings(before, after, cpus, machine["cores"]),
+        "warnings": watch.warnings(load, cpus, machine["cores"]),
         "machine": machine,
-        "load": {"before": before, "after": after},
+        "load": load,
         "sgemm_gflops": peaks[thread_counts[0]] if len(peaks) == 1 else peaks,
         "time": machine["time"],
     }
@@ -139,7 +150,7 @@ def _open(found: list[Measured], workers: Workers, seed: int, inline: bool, seco
                     one.opened = workers.open(entry.runtime, entry.source, one.threads, one.batch, seed, inline)
                     one.client = workers.runtime_client(entry.runtime, one.threads, inline)
                     one.check()
-                    one.warm = one.client.ask("warm", id=one.opened["id"], seconds=WARMUP, turn=seconds)
+                    one.client.ask("warm", id=one.opened["id"], seconds=WARMUP, turn=seconds)
                 except InputError as error:
                     if len({other.entry.runtime for other in found}) == 1:
                         raise
@@ -148,21 +159,40 @@ def _open(found: list[Measured], workers: Workers, seed: int, inline: bool, seco
                 say(f"{entry.model} in {entry.runtime}: {one.error}")
 
 
-def _time(found: list[Measured], options: dict[str, Any], show: bool) -> None:
+def _time(
+    found: list[Measured], options: dict[str, Any], workers: Workers, inline: bool, show: bool
+) -> dict[str, dict[str, Any]]:
+    """Time everything that can be; `{before, during, after}`: how busy and how fast the machine was."""
     turns = {number: one.turn for number, one in enumerate(found) if one.error is None and not one.wrong}
-    if not turns:
-        return
-    with Steps("timing", options["rounds"], show) as steps:
-        taken, failed = take_turns(turns, **options, done=lambda done: steps.done(min(done, options["rounds"])))
+    service = workers.service()
+    started, cpu = time.monotonic(), time.process_time()
+    before = service.ask("conditions")
+    taken: dict[int, list[list[float]]] = {}
+    failed: dict[int, str] = {}
+    if turns:
+        with Steps("timing", options["rounds"], show) as steps:
+            taken, failed = take_turns(turns, **options, done=lambda done: steps.done(min(done, options["rounds"])))
+    # On this machine our own process works too; inside it, the turns are part of that.
+    own = time.process_time() - cpu if workers.remote is None else 0.0
+    own += 0.0 if inline else sum(one.cpu_seconds for one in found)
+    seconds = time.monotonic() - started
+    after = service.ask("conditions")
     for number, rounds in taken.items():
         found[number].taken = rounds
     for number, reason in failed.items():
         found[number].error = reason
+    return {
+        "before": before,
+        "during": {"busy_cores": watch.busy_between(before, after, seconds, own)},
+        "after": after,
+    }
 
 
 def _installed(workers: Workers) -> list[str]:
     """The runtimes that can be used where the networks will run."""
     found = []
+    if workers.other is not None:
+        workers.runtimes_of(workers.other)  # an interpreter that cannot be used is worth a word, not an empty list
     for name in RUNTIMES:
         try:
             workers.choose(name)

@@ -14,6 +14,9 @@ WHAT = ("model", "runtime", "threads", "batch", "precision", "device")  # what m
 MACHINE = ("cpu", "architecture", "cores", "memory", "system", "python", "governor", "instructions")
 LEAST_COMMON = 3  # rows from which the machine's own pace can be told from a change of one row
 PACE = 1.05  # the common pace that is worth a word
+# An interval is the noise within one run; two runs on a machine that others share differ by more. Of 126 rows of
+# experiments/engines, measured twice, 31 lay beyond both intervals, 2 by more than this.
+BETWEEN_RUNS = 1.10
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -40,29 +43,37 @@ def read(path: str | Path) -> dict[str, Any]:
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """`{rows, pace, only_old, only_new, machine, notes}`.
 
-    A row is `{model, runtime, threads, batch, old_ms, new_ms, change, low, high, verdict}`: `change` is new over old
-    and `low`..`high` the range that both intervals allow. Its verdict is "slower" or "faster" when the two intervals do
-    not overlap and the row has also changed against `pace`, the median change of all rows: when everything is slower
-    alike it is the machine that changed. Else it is "same"; "unmeasured" where one side has no time.
+    A row is `{model, runtime, threads, batch, old_ms, new_ms, change, low, high, versions, verdict}`: `change` is new
+    over old, `low`..`high` the range that both intervals allow and `versions` the runtime's two where they differ. Its
+    verdict is "slower" or "faster" when the two intervals are apart by more than BETWEEN_RUNS and the row has also
+    changed so much against `pace`, the median change of the rows whose runtime kept its version: when all of those are
+    slower alike it is the machine that changed. Else it is "same"; "unmeasured" where one side has no time.
     `machine` names differences between the machines and versions as `{what: [old, new]}`.
     """
     before, after = _by_name(old), _by_name(new)
     rows = [_row(before[key], after[key]) for key in before if key in after]
-    changes = [row["change"] for row in rows if row["change"] is not None]
+    measured = [row for row in rows if row["change"] is not None]
+    changes = [row["change"] for row in measured if row["versions"] is None]
     pace = median(changes) if len(changes) >= LEAST_COMMON else 1.0
     for row in rows:
         row["verdict"] = _verdict(row, pace)
     notes = []
-    if changes and len(changes) < LEAST_COMMON:
+    if measured and len(changes) < LEAST_COMMON:
         notes.append(
-            f"with fewer than {LEAST_COMMON} common rows a change of a network cannot be told from one of the machine: "
-            "time others beside it"
+            f"with fewer than {LEAST_COMMON} common rows in the same versions a change of a network cannot be told "
+            "from one of the machine: time others beside it"
         )
     elif max(pace, 1 / pace) > PACE:
         way = "slower" if pace > 1 else "faster"
         notes.append(
-            f"everything is {max(pace, 1 / pace):.2f} times {way} alike: the machine changed, not the networks; the "
-            "verdicts allow for it"
+            f"what ran in the same versions is {max(pace, 1 / pace):.2f} times {way} alike: the machine changed, not "
+            "the networks; the verdicts allow for it"
+        )
+    upgraded = {(row["runtime"], *row["versions"]) for row in measured if row["versions"]}
+    for runtime, one, other in sorted(upgraded):
+        notes.append(
+            f"{runtime} {one} -> {other}: a change of its rows may be the runtime's and not the network's; they say "
+            "nothing about the machine's pace"
         )
     machine = _differences(old["machine"], new["machine"])
     if machine:
@@ -91,15 +102,17 @@ def _row(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         change = new["median_ms"] / old["median_ms"]
         low, high = new["low_ms"] / old["high_ms"], new["high_ms"] / old["low_ms"]
     times = {"old_ms": old["median_ms"], "new_ms": new["median_ms"]}
-    return {**_name(old), **times, "change": change, "low": low, "high": high}
+    one, other = old.get("version"), new.get("version")
+    versions = [one, other] if one and other and one != other else None
+    return {**_name(old), **times, "change": change, "low": low, "high": high, "versions": versions}
 
 
 def _verdict(row: Mapping[str, Any], pace: float) -> str:
     if row["change"] is None:
         return "unmeasured"
-    if row["low"] > max(1.0, pace):
+    if row["low"] > BETWEEN_RUNS * max(1.0, pace):
         return "slower"
-    return "faster" if row["high"] < min(1.0, pace) else "same"
+    return "faster" if row["high"] * BETWEEN_RUNS < min(1.0, pace) else "same"
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:

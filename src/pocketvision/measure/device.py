@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, Protocol
 
 import pocketvision
 from pocketvision.errors import InputError
 
-WORKER = "pocketvision.measure.worker"
+READY = "pocketvision: ready"  # comes after whatever a login shell, a wrapper or sitecustomize prints
+PROGRAM = f"from pocketvision.measure.worker import main; print({READY!r}, flush=True); main()"
+START, PATIENCE = 60.0, 10.0  # seconds that a worker gets to start, and to end by itself
 
 
 class Device(Protocol):
@@ -46,14 +49,14 @@ class Local:
         self._started: dict[subprocess.Popen[str], IO[str]] = {}
 
     def start(self) -> subprocess.Popen[str]:
-        """Start a worker. InputError when there is no such interpreter."""
+        """Start a worker. InputError when there is no such interpreter, or no worker comes to life in it."""
         package = str(Path(pocketvision.__file__).parents[1])
         paths = [package, os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
         complaints = tempfile.TemporaryFile("w+", errors="replace")
         try:
             process = subprocess.Popen(
-                [self.python, "-P", "-m", WORKER],
+                [self.python, "-P", "-c", PROGRAM],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
@@ -66,6 +69,18 @@ class Local:
             reason = (error.strerror or str(error)).lower()
             raise InputError(f"cannot start {self.python}: {reason}; give the path of a Python interpreter") from error
         self._started[process] = complaints
+        ready: list[bool] = []
+        listener = threading.Thread(target=lambda: ready.append(_is_ready(process)), daemon=True)
+        listener.start()
+        listener.join(START)
+        if listener.is_alive():
+            process.kill()
+            raise InputError(
+                f"{self.python} said nothing for {START:.0f} s: give the path of a Python interpreter that can start "
+                "pocketvision"
+            )
+        if not ready[0]:
+            raise self.lost(process)
         return process
 
     def put(self, path: Path) -> str:
@@ -74,8 +89,14 @@ class Local:
 
     def lost(self, process: subprocess.Popen[str]) -> InputError:
         """The last line that the worker wrote to its standard error, or its exit status."""
-        status = process.wait()
-        complaints = self._started[process]
+        try:
+            status = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # it answers, but not in our language
+            process.kill()
+            status = process.wait()
+        complaints = self._started.get(process)
+        if complaints is None:
+            return InputError(f"the measuring process under {self.python} was closed: start another one")
         complaints.seek(0)
         lines = [line.strip() for line in complaints if line.strip()]
         if lines and lines[-1].startswith("error: "):
@@ -100,6 +121,12 @@ class Local:
                 process.stdout.close()
             complaints.close()
         self._started.clear()
+
+
+def _is_ready(process: subprocess.Popen[str]) -> bool:
+    """Wait for READY; False when the output ends before it."""
+    assert process.stdout
+    return any(line.strip() == READY for line in iter(process.stdout.readline, ""))
 
 
 def open_device(device: Device | str | None) -> Device:

@@ -47,8 +47,11 @@ def named(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Mo
     else:
         for model in [models] if isinstance(models, str) or not isinstance(models, Iterable) else models:
             name = str(file_of(model)) if isinstance(model, FILES) else model.spec.name
-            number = sum(other == name or other.startswith(f"{name} (") for other in found)
-            found[f"{name} ({number + 1})" if number else name] = model
+            free, number = name, 1
+            while free in found:
+                number += 1
+                free = f"{name} ({number})"
+            found[free] = model
     if not found:
         raise InputError("there is nothing to time: give at least one model")
     return found
@@ -136,11 +139,11 @@ def _converted(net: Network, runtime: str, workers: Workers, folder: Path, macs:
         return Path(get_runtime("onnxruntime").convert(net, target, macs))
     source = _converted(net, "onnxruntime", workers, folder, macs) if runtime in FROM_ONNX else _saved(net, folder)
     reasons = []
-    # In a process of its own: converters bring half a gigabyte of libraries, and print.
     for place in workers.converters(runtime):
         try:
-            converter = workers.client(place, f"convert {runtime}", 0)
-            converter.ask("convert", runtime=runtime, path=str(source), to=str(target), macs=macs)
+            workers.converter(place, runtime).ask(
+                "convert", runtime=runtime, path=str(source), to=str(target), macs=macs
+            )
             return target
         except InputError as error:
             reasons.append(str(error))

@@ -1,4 +1,5 @@
-"""The one timing function. Every statement about speed in this package comes from `time_interleaved`."""
+"""The one timing function. Every statement about speed in this package comes from `take_rounds`, most of them summed up
+by `time_interleaved`."""
 
 from __future__ import annotations
 
@@ -61,6 +62,26 @@ def time_interleaved(
 ) -> dict[str, Latency]:
     """Time all `calls` against each other on `threads` pinned CPUs; the answers are in the order of `calls`.
 
+    The summary of what `take_rounds` measures, which see. InputError for fewer than 6 rounds.
+    """
+    if rounds < LEAST_ROUNDS:
+        raise InputError(f"{rounds} rounds are too few for a confidence interval: give at least {LEAST_ROUNDS}")
+    taken = take_rounds(calls, threads, rounds, seconds, warmup, narrow, limit, seed)
+    return {name: summarise(turns) for name, turns in taken.items()}
+
+
+def take_rounds(
+    calls: Mapping[str, Call],
+    threads: int = 1,
+    rounds: int = 15,
+    seconds: float = 0.005,
+    warmup: float = 0.05,
+    narrow: float = 0.0,
+    limit: float = 60.0,
+    seed: int = 0,
+) -> dict[str, list[list[float]]]:
+    """Seconds of each timed call, by name and round: `found[name][round][repetition]`, in the order of `calls`.
+
     Each call is warmed up for `warmup` seconds. Then come rounds; in each, every call has one turn, in a shuffled order
     that `seed` decides, so that a busy spell of the machine falls on all of them alike. A turn is one call that is not
     counted (it refills the caches after the previous turn), then as many as take `seconds`, at least 3, each timed by
@@ -68,10 +89,8 @@ def time_interleaved(
 
     `narrow` asks for more rounds until every interval is narrower than this fraction of its median, or until `limit`
     seconds have passed since the first. The calls themselves must use `threads` threads: pinning does not make them,
-    and pools that were started before keep their own CPUs. InputError for fewer than 6 rounds.
+    and pools that were started before keep their own CPUs.
     """
-    if rounds < LEAST_ROUNDS:
-        raise InputError(f"{rounds} rounds are too few for a confidence interval: give at least {LEAST_ROUNDS}")
     shuffle = random.Random(seed).shuffle
     order = list(calls)
     times: dict[str, list[list[float]]] = {name: [] for name in calls}
@@ -85,7 +104,7 @@ def time_interleaved(
                 times[name].append(one_turn(calls[name], repetitions[name]))
                 medians[name].append(median(times[name][-1]))
             done += 1
-    return {name: summarise(taken) for name, taken in times.items()}
+    return times
 
 
 def summarise(rounds: Sequence[Sequence[float]]) -> Latency:
@@ -97,16 +116,17 @@ def summarise(rounds: Sequence[Sequence[float]]) -> Latency:
     return Latency(median(medians), tenths[0], tenths[-1], low, high, len(rounds), len(every))
 
 
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
+def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Confidence interval of the median from order statistics, without assuming any distribution.
 
     With x_1 <= ... <= x_n sorted, [x_k, x_(n+1-k)] covers the median with probability 1 - 2 P(B < k), where B is
     binomial with n trials of 1/2 (David & Nagaraja, Order Statistics, section 7.1). k is the largest number that keeps
-    this at 95 % or more: 1 for n = 6, 4 for n = 15. For fewer than 6 values it is the whole range, which covers less.
+    this at `confidence` or more; at 95 %, 1 for n = 6 and 4 for n = 15. For fewer values than any k suffices for (at
+    95 %, 6) it is the whole range, which covers less.
     """
     ordered, n = sorted(values), len(values)
     k, missed = 0, 0.5**n  # missed = P(B <= k), what [x_(k+1), ...] leaves out on each side
-    while 2 * missed <= 1 - CONFIDENCE:
+    while 2 * missed <= 1 - confidence:
         k += 1
         missed += math.comb(n, k) * 0.5**n
     k = max(1, k)

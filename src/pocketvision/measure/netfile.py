@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,9 @@ def load(path: str | Path) -> Network:
 
 
 def digest(net: Network) -> str:
-    """Twelve letters that change with the architecture and with any weight."""
-    found = hashlib.sha256(net.spec.to_json().encode())
+    """Twelve letters that change with all that decides an answer: architecture, weights, preprocessing, calibration."""
+    told = [net.spec.to_json(), net.task, list(net.classes), net.preprocessing.to_json(), net.calibration.to_json()]
+    found = hashlib.sha256(json.dumps(told).encode())
     for name, tensor in sorted(net.state_dict().items()):
         found.update(name.encode())
         found.update(tensor.detach().cpu().contiguous().numpy().tobytes())

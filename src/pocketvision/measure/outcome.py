@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,8 +32,9 @@ class Measured:
     batch: int
     client: Asked | None = None
     opened: dict[str, Any] = field(default_factory=dict)
-    warm: dict[str, Any] = field(default_factory=dict)
     taken: list[list[float]] = field(default_factory=list)
+    cpus: list[float] = field(default_factory=list)  # CPUs used in each turn
+    cpu_seconds: float = 0.0  # of the worker in all turns
     max_error: float | None = None
     wrong: bool = False
     error: str | None = None
@@ -53,7 +54,10 @@ class Measured:
     def turn(self) -> list[float]:
         """Seconds of the calls of one turn."""
         assert self.client is not None
-        seconds: list[float] = self.client.ask("turn", id=self.opened["id"])["seconds"]
+        reply = self.client.ask("turn", id=self.opened["id"])
+        self.cpus.append(reply["cpus_used"])
+        self.cpu_seconds += reply["cpu_seconds"]
+        seconds: list[float] = reply["seconds"]
         return seconds
 
 
@@ -66,19 +70,30 @@ def judge(found: NDArray[Any], expected: NDArray[Any]) -> tuple[float, bool]:
     if found.shape != expected.shape:
         return float("inf"), True
     error = float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max())
-    return error, error > max(TOLERANCE * float(np.ptp(expected)), ROUNDING)
+    return error, not error <= max(TOLERANCE * float(np.ptp(expected)), ROUNDING)  # NaN is neither
+
+
+def reached(found: Iterable[Measured], threads: int) -> float:
+    """The most GFLOP/s that anything did on `threads` threads."""
+    fastest = 0.0
+    for one in found:
+        macs = one.entry.macs or one.opened.get("macs")
+        if one.threads == threads and one.taken and macs:
+            fastest = max(fastest, 2 * macs * one.batch / summarise(one.taken).median_ms / 1e6)
+    return fastest
 
 
 def rows(found: list[Measured], peaks: Mapping[int, float | None], device: str | None) -> list[dict[str, Any]]:
     """One dict for each, in their order.
 
-    `ratio_to_fastest`: to the fastest with the same threads and batch; `ratio_low`..`ratio_high` its 95 % interval over
-    rounds, each to the fastest in the same round. `tied`: its interval overlaps the fastest's, the two are not
-    different. `fraction_of_peak`: 2 * macs * batch / median over what sgemm reaches on these threads. `max_error`: the
-    largest difference of a probability from PyTorch's on random pixels, None for exported files in their own runtime;
-    `wrong` answers are not timed. `load_ms`: from the file to the first answer. `memory_bytes`, `peak_bytes`: by how
-    much the process had grown then, and at most on the way (Linux; the first network in a process pays for the
-    engine's own pools). `cpus_used`: CPU time over wall time while running warm. `error`: why there are no times.
+    `ratio_to_fastest`: the median over rounds of the ratio to the fastest (by `median_ms`, with the same threads and
+    batch) in the same round, and `ratio_low`..`ratio_high` its 95 % interval; within noise it may be below 1. `tied`:
+    its interval overlaps the fastest's, the two are not different. `fraction_of_peak`: 2 * macs * batch / median over
+    what sgemm reaches on these threads. `max_error`: the largest difference of a probability from PyTorch's on random
+    pixels, None for exported files in their own runtime; `wrong` answers are not timed. `load_ms`: from the file to the
+    first answer. `memory_bytes`, `peak_bytes`: by how much the process had grown then, and at most on the way (Linux;
+    the first network in a process pays for the engine's own pools). `cpus_used`: CPU time over wall time in the timed
+    turns, on average. `error`: why there are no times.
     """
     latencies = {number: summarise(one.taken) for number, one in enumerate(found) if one.taken}
     fastest: dict[tuple[int, int], int] = {}
@@ -109,9 +124,9 @@ def _row(
     tied: bool | None = None
     if latency is not None and best is not None:
         first, peak = latencies[best], peaks.get(one.threads)
-        ratio, tied = latency.median_ms / first.median_ms, latency.low_ms <= first.high_ms
         pairs = zip(one.taken, found[best].taken, strict=True)
-        low, high = median_interval([median(own) / median(others) for own, others in pairs])
+        ratios = [median(own) / median(others) for own, others in pairs]
+        ratio, (low, high), tied = median(ratios), median_interval(ratios), latency.low_ms <= first.high_ms
         if macs and peak and latency.median_ms:
             fraction = 2 * macs * one.batch / latency.median_ms / 1e6 / peak
     return {
@@ -134,7 +149,7 @@ def _row(
         "load_ms": one.opened.get("load_ms"),
         "memory_bytes": one.opened.get("memory_bytes"),
         "peak_bytes": one.opened.get("peak_bytes"),
-        "cpus_used": one.warm.get("cpus_used"),
+        "cpus_used": fmean(one.cpus) if one.cpus else None,
         "device": device,
         "error": one.error,
     }

@@ -14,16 +14,15 @@ from typing import IO, Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure import keeper
+from pocketvision.measure.device import PATIENCE, READY
 from pocketvision.measure.links import Link
 from pocketvision.measure.wheel import build_wheel
 
 OLDEST = (3, 11)  # of the Pythons that our code runs in
 LIBRARIES = {"numpy": "numpy", "PIL": "pillow"}  # what the worker cannot start without: module -> package
 EVERYTHING = "numpy pillow onnxruntime safetensors"  # what the package asks for to run networks
-READY = "pocketvision: ready"  # comes after whatever a login shell prints
 BEAT, SILENCE = 10.0, 60.0  # seconds between two signs of life, and without any until the device cleans up
 NOTICE = 1.0  # seconds after which a cut connection has shown in all that use it
-PATIENCE = 10.0  # seconds that the other side gets to end by itself
 
 
 class RemoteDevice:

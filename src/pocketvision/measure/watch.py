@@ -14,6 +14,7 @@ SPINS = 20_000
 BUSY = 0.25  # cores' worth of other programs' work that is worth a word
 SLOWER = 1.1  # times the spin loop at the start
 TOO_FEW, TOO_MANY = 0.7, 1.25  # times the threads asked
+LOOK_SECONDS = 0.3  # /proc/stat counts in ticks of 10 ms
 
 
 def spin(times: int = 15) -> float:
@@ -27,47 +28,76 @@ def spin(times: int = 15) -> float:
     return best
 
 
-def busy_cores(seconds: float = 0.3) -> float | None:
-    """Cores' worth of work that the machine does while this process sleeps; None where the system does not tell."""
-    before = busy_ticks()
-    if not before:
+def worked() -> float | None:
+    """CPU seconds that all programs together have used since the machine started; None where it does not tell."""
+    ticks = busy_ticks()
+    return sum(ticks.values()) / os.sysconf("SC_CLK_TCK") if ticks else None
+
+
+def busy_cores(seconds: float = LOOK_SECONDS) -> float | None:
+    """Cores' worth of work that the machine does during `seconds` in which this process sleeps; None: not known."""
+    before = worked()
+    if before is None:
         return None
     time.sleep(seconds)
-    ticks = sum(now - before.get(cpu, now) for cpu, now in busy_ticks().items())
-    return ticks / os.sysconf("SC_CLK_TCK") / seconds
+    return max(0.0, (worked() or before) - before) / seconds
 
 
-def conditions() -> dict[str, Any]:
-    """`{load, busy_cores, spin}` now: load averages, cores' worth of other programs' work, seconds of `spin`."""
-    load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
-    return {"load": load, "busy_cores": busy_cores(), "spin": spin()}
+def conditions(seconds: float = LOOK_SECONDS) -> dict[str, Any]:
+    """`{load, worked, busy_cores, spin}` now.
+
+    Load averages, what `worked` tells, what `busy_cores` sees in `seconds`, and the seconds of `spin`.
+    """
+    load, before = list(os.getloadavg()) if hasattr(os, "getloadavg") else None, worked()
+    return {"load": load, "worked": before, "busy_cores": busy_cores(seconds), "spin": spin()}
+
+
+def busy_between(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float, own: float) -> float | None:
+    """Cores' worth of other programs' work between two `conditions`, `seconds` apart; `own` CPU seconds were ours."""
+    if before.get("worked") is None or after.get("worked") is None:
+        return None
+    return max(0.0, float(after["worked"]) - float(before["worked"]) - own) / seconds
+
+
+def slowdown(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """How many times slower the processor was at the second of two `conditions`; 1 where that is not known."""
+    if not before.get("spin") or not after.get("spin"):
+        return 1.0
+    return float(after["spin"]) / float(before["spin"])
 
 
 def warnings(
-    before: Mapping[str, Any], after: Mapping[str, Any], used: Iterable[tuple[str, int, float]], cores: int
+    load: Mapping[str, Mapping[str, Any]], used: Iterable[tuple[str, str, int, float]], cores: int
 ) -> list[str]:
     """One sentence for each doubt.
 
-    `before` and `after`: `{busy_cores, spin}` at the start and the end. `used`: (runtime, threads asked, CPUs used).
+    `load`: `{before, during, after}`, each with `busy_cores`, the first and the last also with `spin`. `used`: (model,
+    runtime, threads asked, CPUs used).
     """
     said = []
-    busy = max((each["busy_cores"] for each in (before, after) if each.get("busy_cores") is not None), default=0.0)
+    busy = max((each["busy_cores"] for each in load.values() if each.get("busy_cores") is not None), default=0.0)
     if busy > BUSY:
         said.append(
             f"other programs used {busy:.1f} of {cores} cores: the times are longer and less steady than they would be "
             "on a quiet machine"
         )
-    if before.get("spin") and after.get("spin") and after["spin"] > SLOWER * before["spin"]:
-        slower = after["spin"] / before["spin"]
+    slower = slowdown(load["before"], load["after"])
+    if slower > SLOWER:
         said.append(
             f"the processor was {slower:.2f} times slower at the end than at the start: its clock fell (heat, power), "
             "or others share it"
         )
-    groups: dict[tuple[str, int], list[float]] = {}
-    for runtime, threads, cpus in used:
-        groups.setdefault((runtime, threads), []).append(cpus)
+    groups: dict[tuple[str, int], dict[str, float]] = {}
+    for model, runtime, threads, cpus in used:
+        groups.setdefault((runtime, threads), {})[model] = cpus
     for (runtime, threads), each in groups.items():
-        cpus = median(each)
+        cpus = median(each.values())
+        starved = {model: share for model, share in each.items() if threads == 1 and share < TOO_FEW}
+        if starved:
+            said.append(
+                f"{', '.join(starved)} in {runtime}: had only {min(starved.values()):.1f} of a core while being timed: "
+                "other programs ran on it; measure again"
+            )
         # On a busy machine threads wait for a core: nothing follows about the runtime.
         if (threads > 1 and cpus < TOO_FEW * threads and busy <= BUSY) or cpus > TOO_MANY * threads:
             said.append(f"{runtime}: {threads} {'thread' if threads == 1 else 'threads'} asked for, {cpus:.1f} used")

@@ -5,13 +5,15 @@
     {"do": "open", "runtime", "path", "threads", "batch", "seed", "cpus"?} -> {"id", "runtime", "threads", "load_ms",
                            "version", "params", "macs", "answer": N x classes, "memory_bytes", "peak_bytes", "cpus"}
     {"do": "open_clocked", "runtime", "path", "threads", "seed", "cpus"?} -> {"id", "cpus"}   notes the time of each row
-    {"do": "warm", "id", "seconds", "turn"} -> {"cpus_used"}         run it warm; a turn will last `turn` seconds
-    {"do": "turn", "id"}                    -> {"seconds": [...]}    one uncounted call, then at least 3
+    {"do": "warm", "id", "seconds", "turn"} -> {}                    run it warm; a turn will last `turn` seconds
+    {"do": "turn", "id"} -> {"seconds": [...], "cpus_used", "cpu_seconds"}     one uncounted call, then at least 3
     {"do": "rows", "id", "rounds"}          -> {"rows": [[part, ms, low_ms, high_ms, nodes], ...]}   in its last turns
     {"do": "memory", "id"}                  -> {"memory_bytes", "peak_bytes", "resident_bytes"}
     {"do": "runtimes"}                      -> {"runtimes": [...]}   that are installed
     {"do": "convert", "runtime", "path", "to", "macs"} -> {"path"}   from model.safetensors, or from our ONNX file
-    {"do": "machine"} -> {"machine"}     {"do": "peak", "threads"} -> {"gflops"}     {"do": "conditions"} -> {...}
+    {"do": "machine", "threads"?: [...]} -> {"machine"}   with its peaks on these numbers of threads, if any are given
+    {"do": "peak", "threads", "reached"?} -> {"gflops"}   in float32; see `machine_peaks.float32_peak`
+    {"do": "conditions"} -> {...}
     {"do": "close"}   -> {}              and the process ends, as it does when its input ends
 
 What cannot be done is answered with {"error": one sentence}. Nothing here imports PyTorch unless a runtime does.
@@ -23,7 +25,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +35,8 @@ from typing import Any
 from pocketvision.errors import InputError
 from pocketvision.measure import memory, watch
 from pocketvision.measure.latency import no_garbage_collection, one_turn, warm_up
-from pocketvision.measure.machine import machine, sgemm_gflops
+from pocketvision.measure.machine import machine
+from pocketvision.measure.machine_peaks import float32_peak, with_peaks
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.rowtimes import Clocked, open_clocked, row_times
@@ -60,10 +63,24 @@ class Worker:
         self.threads = 0
         self.cpus: list[int] = []
         self.stack = ExitStack()
+        self.actions: dict[str, Callable[..., Reply]] = {
+            "open": self._open,
+            "open_clocked": self._open_clocked,
+            "warm": self._warm,
+            "turn": self._turn,
+            "rows": self._rows,
+            "memory": self._memory,
+            "runtimes": self._runtimes,
+            "convert": self._convert,
+            "machine": self._machine,
+            "peak": self._peak,
+            "conditions": self._conditions,
+            "close": self._close,
+        }
 
     def handle(self, request: Request) -> Reply:
         """One request, one answer; see the top of this file. InputError for what cannot be done."""
-        action = getattr(self, f"_{request.get('do')}", None)
+        action = self.actions.get(str(request.get("do")))
         if action is None:
             raise InputError(f"a worker cannot {request.get('do')!r}: both sides must have the same pocketvision")
         reply: Reply = action(**{key: value for key, value in request.items() if key != "do"})
@@ -128,16 +145,17 @@ class Worker:
     def _warm(self, id: int, seconds: float, turn: float = 0.005) -> Reply:
         self._calm()
         opened = self.opened[id]
-        cpu, wall = time.process_time(), time.perf_counter()
         opened.repetitions = warm_up(opened.run, seconds, turn)
-        return {"cpus_used": (time.process_time() - cpu) / (time.perf_counter() - wall)}
+        return {}
 
     def _turn(self, id: int) -> Reply:
         opened = self.opened[id]
+        cpu, wall = time.process_time(), time.perf_counter()
         seconds = one_turn(opened.run, opened.repetitions)
+        cpus_used = (time.process_time() - cpu) / (time.perf_counter() - wall)
         if self.threads > 1:
             _wait_until_quiet()
-        return {"seconds": seconds}
+        return {"seconds": seconds, "cpus_used": cpus_used, "cpu_seconds": time.process_time() - cpu}
 
     def _memory(self, id: int) -> Reply:
         return {**self.opened[id].memory, "resident_bytes": memory.resident()}
@@ -153,11 +171,12 @@ class Worker:
 
         return {"path": str(module.convert(netfile.load(path), to, macs))}
 
-    def _machine(self) -> Reply:
-        return {"machine": machine()}
+    def _machine(self, threads: Sequence[int] = ()) -> Reply:
+        here = machine()
+        return {"machine": with_peaks(here, threads) if threads else here}
 
-    def _peak(self, threads: int) -> Reply:
-        return {"gflops": sgemm_gflops(threads)}
+    def _peak(self, threads: int, reached: float = 0.0) -> Reply:
+        return {"gflops": float32_peak(threads, reached)}
 
     def _conditions(self) -> Reply:
         return watch.conditions()
@@ -189,13 +208,18 @@ def main() -> None:
         except InputError as error:
             request, reply = {}, {"error": str(error)}
         except Exception as error:  # an engine may raise anything: the other networks go on
-            request, reply = {}, {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+            request, reply = {}, {"error": in_a_line(error)}
         print(json.dumps(reply), file=answers)
         if request.get("do") == "close":
             break
     # Without the engines' own good-byes, some of which crash: nothing is left to do.
     answers.flush()
     os._exit(0)
+
+
+def in_a_line(error: Exception) -> str:
+    """`RuntimeError: what it said`, on one line and not too long."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _source(path: Any, runtime: str) -> Any:

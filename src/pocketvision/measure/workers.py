@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pocketvision.errors import InputError
-from pocketvision.measure.device import Device, Local
-from pocketvision.measure.worker import Worker
+from pocketvision.measure.device import PATIENCE, Device, Local
+from pocketvision.measure.worker import Worker, in_a_line
 from pocketvision.runtimes import RUNTIMES, get_runtime, is_installed
 
 Reply = dict[str, Any]
+CONVERT = "convert "  # begins the role of a worker that writes files
 TOGETHER = {"onnxruntime", "torch"}  # may be timed in the process that measures: neither disturbs the other
 
 
@@ -39,6 +41,14 @@ class Client:
             raise InputError(reply["error"])
         return reply
 
+    def end(self) -> None:
+        """Let the process end by itself; its device ends it later where it does not."""
+        try:
+            self.ask("close")
+            self.process.wait(PATIENCE)
+        except (InputError, subprocess.TimeoutExpired):
+            pass
+
 
 class Inline:
     """A worker inside this process, for what needs none of its own."""
@@ -48,7 +58,12 @@ class Inline:
 
     def ask(self, do: str, **request: Any) -> Reply:
         """As `Client.ask`."""
-        return self.worker.handle({"do": do, **request})
+        try:
+            return self.worker.handle({"do": do, **request})
+        except InputError:
+            raise
+        except Exception as error:  # an engine may raise anything: the other networks go on
+            raise InputError(in_a_line(error)) from error
 
 
 class Workers:
@@ -63,7 +78,7 @@ class Workers:
         self.other = Local(python) if python is not None else None
         self._clients: dict[tuple[str, str, int], Client | Inline] = {}
         self._installed: dict[str, list[str]] = {}
-        self._cpus: dict[tuple[str, int], list[int]] = {}
+        self._cpus: dict[int, list[int]] = {}  # by threads
 
     def __enter__(self) -> Workers:
         return self
@@ -79,12 +94,12 @@ class Workers:
         if runtime not in RUNTIMES:
             get_runtime(runtime)  # says what is wrong with the name
         if self.remote is not None:
-            if runtime in self._runtimes_of(self.remote):
+            if runtime in self.runtimes_of(self.remote):
                 return self.remote
             raise InputError(f"runtime {runtime!r} is not installed on {self.remote.name}: install it there")
         if is_installed(runtime):
             return self.here
-        if self.other is not None and runtime in self._runtimes_of(self.other):
+        if self.other is not None and runtime in self.runtimes_of(self.other):
             return self.other
         get_runtime(runtime)
         raise InputError(f"runtime {runtime!r} cannot be used here: its library is incomplete; install it anew")
@@ -92,7 +107,7 @@ class Workers:
     def converters(self, runtime: str) -> list[Device]:
         """The interpreters of this machine that may write files for `runtime`, the nearest first."""
         found: list[Device] = [self.here] if is_installed(runtime) else []
-        if self.other is not None and runtime in self._runtimes_of(self.other):
+        if self.other is not None and runtime in self.runtimes_of(self.other):
             found.append(self.other)
         if not found:
             get_runtime(runtime)
@@ -110,18 +125,28 @@ class Workers:
         family = runtime.partition("_")[0]
         return self.client(self.choose(runtime), "inline" if inline else family, threads, inline)
 
+    def converter(self, device: Device, runtime: str) -> Client | Inline:
+        """The worker that writes files for `runtime`, in a process of its own: their libraries are big, and print."""
+        return self.client(device, f"{CONVERT}{runtime}", 0)
+
+    def end_converters(self) -> None:
+        """End the processes that wrote files."""
+        for key in [key for key in self._clients if key[1].startswith(CONVERT)]:
+            client = self._clients.pop(key)
+            if isinstance(client, Client):
+                client.end()
+
     def service(self) -> Client | Inline:
         """Who tells about the machine on which the networks run."""
         return self.client(self.remote or self.here, "service", 0, inline=self.remote is None)
 
     def open(self, runtime: str, source: Any, threads: int, batch: int, seed: int, inline: bool) -> Reply:
-        """Open a network; all workers of a device and a thread count run on the same CPUs."""
+        """Open a network; all workers of a thread count run on the same CPUs, under whichever interpreter."""
         device, client = self.choose(runtime), self.runtime_client(runtime, threads, inline)
-        place = device.name, threads
         path = device.put(source) if isinstance(source, Path) and not inline else source
         request = {"runtime": runtime, "path": path, "threads": threads, "batch": batch, "seed": seed}
-        reply = client.ask("open", **request, cpus=self._cpus.get(place))
-        self._cpus[place] = reply["cpus"]
+        reply = client.ask("open", **request, cpus=self._cpus.get(threads))
+        self._cpus[threads] = reply["cpus"]
         return reply
 
     def release(self) -> None:
@@ -130,7 +155,8 @@ class Workers:
             if isinstance(client, Inline):
                 client.ask("close")
 
-    def _runtimes_of(self, device: Device) -> list[str]:
+    def runtimes_of(self, device: Device) -> list[str]:
+        """The runtimes that are installed there. InputError when no worker can be started."""
         if device.name not in self._installed:
             self._installed[device.name] = self.client(device, "service", 0).ask("runtimes")["runtimes"]
         return self._installed[device.name]
