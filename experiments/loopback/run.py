@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import pocketvision as pv
+from pocketvision.measure.compare import compare
 from pocketvision.measure.device import Device, Local
 from pocketvision.measure.latency import median_interval, summarise
 from pocketvision.measure.machine import machine
@@ -37,6 +38,7 @@ from loopback import MISSING, Loopback, loopback  # noqa: E402
 
 MODELS = ["mobilenet_v2", "mobilenet_v3_small", "squeezenet_1.1"]
 PLACES = ("here", "here again", "ssh")
+WHERE = ("here", "ssh")
 BENCHES = 3  # of the command, each way
 
 
@@ -59,9 +61,17 @@ def main() -> None:
         with loopback(folder / "sshd") as server:
             os.environ["PATH"] = f"{server.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
             repeats = [repeat(server, paths, arguments.rounds, number) for number in range(arguments.repeats)]
-            commands = [[command(paths, device) for device in (None, server.device)] for _ in range(BENCHES)]
+            commands = [
+                [command(paths, device, folder / "bench.json") for device in (None, server.device)]
+                for _ in range(BENCHES)
+            ]
+    verdicts = [{row["model"]: row["verdict"] for row in compare(*pair)["rows"]} for pair in commands]
     found = {
-        "networks": {path.stem: compared(path.stem, repeats, commands) for path in paths},
+        "networks": {path.stem: compared(path.stem, repeats, commands, verdicts) for path in paths},
+        "conditions": [
+            {where: {key: run[key] for key in ("load", "warnings")} for where, run in zip(WHERE, pair, strict=True)}
+            for pair in commands
+        ],
         "threads": 1,
         "repeats": arguments.repeats,
         "rounds": arguments.rounds,
@@ -99,17 +109,18 @@ def turn(client: Client, number: int) -> list[float]:
     return seconds
 
 
-def command(paths: list[Path], device: str | None) -> dict[str, dict[str, Any]]:
-    """What the command prints, by network."""
+def command(paths: list[Path], device: str | None, out: Path) -> dict[str, Any]:
+    """What the command saves. Its rows have the network's bare name and no device, so that two runs can be compared."""
     there = ["--device", device] if device else []
-    asked = [sys.executable, "-m", "pocketvision", "bench", *map(str, paths), *there, "--json"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=True)
-    printed = json.loads(done.stdout)
-    rows = printed["results"] if isinstance(printed, dict) else printed
-    return {Path(row["model"]).stem: row for row in rows}
+    asked = [sys.executable, "-m", "pocketvision", "bench", *map(str, paths), *there, "--out", str(out), "--json"]
+    subprocess.run(asked, capture_output=True, text=True, check=True)
+    saved: dict[str, Any] = json.loads(out.read_text())
+    for row in saved["results"]:
+        row |= {"model": Path(row["model"]).stem, "device": None}
+    return saved
 
 
-def compared(network: str, repeats: list[Any], commands: list[Any]) -> dict[str, Any]:
+def compared(network: str, repeats: list[Any], commands: list[Any], verdicts: list[dict[str, str]]) -> dict[str, Any]:
     """ssh and the control, each against the first process here.
 
     `ratio` is the median over the repeats of the median over rounds, each round's turn there by its turn here, with the
@@ -136,18 +147,23 @@ def compared(network: str, repeats: list[Any], commands: list[Any]) -> dict[str,
             "overlapping": f"{overlapping} of {len(repeats)}",
         }
     row["command bench"] = [
-        {
-            where: [round(rows[network][key], 4) for key in ("low_ms", "median_ms", "high_ms")]
-            for where, rows in zip(("here", "ssh"), pair, strict=True)
-        }
-        for pair in commands
+        {where: times(network, run) for where, run in zip(WHERE, pair, strict=True)} | {"compare": verdict[network]}
+        for pair, verdict in zip(commands, verdicts, strict=True)
     ]
     return row
 
 
+def times(network: str, run: dict[str, Any]) -> list[float]:
+    """The network's interval and median, ms."""
+    found = next(row for row in run["results"] if row["model"] == network)
+    return [round(found[key], 4) for key in ("low_ms", "median_ms", "high_ms")]
+
+
 def table(networks: dict[str, dict[str, Any]]) -> list[str]:
     """The lines of README.md's table."""
-    lines = ["| network | ms here | ms behind ssh | ssh / here | overlap | again / here | overlap | `bench` overlaps |"]
+    lines = [
+        "| network | ms here | ms behind ssh | ssh / here | overlap | again / here | overlap | `bench --compare` |"
+    ]
     lines.append("|---|---|---|---|---|---|---|---|")
     for network, row in networks.items():
         cells = [network, *(f"{row[place]['median_ms']:.2f}" for place in ("here", "ssh"))]
@@ -155,9 +171,9 @@ def table(networks: dict[str, dict[str, Any]]) -> list[str]:
             found = row[f"{place} / here"]
             low, high = found["range"]
             cells += [f"{found['ratio']:.3f} ({low:.3f}-{high:.3f})", found["overlapping"]]
-        pairs = [(pair["here"], pair["ssh"]) for pair in row["command bench"]]
-        overlapping = sum(here[0] <= there[2] and there[0] <= here[2] for here, there in pairs)
-        lines.append("| " + " | ".join([*cells, f"{overlapping} of {len(pairs)}"]) + " |")
+        pairs = row["command bench"]
+        same = sum(pair["compare"] == "same" for pair in pairs)
+        lines.append("| " + " | ".join([*cells, f"same in {same} of {len(pairs)}"]) + " |")
     return lines
 
 
