@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pocketvision
 from conftest import command_environment
@@ -23,6 +24,7 @@ PUBLIC = [
     "fit",
     "list_models",
     "load",
+    "measure",
     "profile",
     "save",
     "train",
@@ -35,7 +37,9 @@ def test_all_is_the_literal_list() -> None:
 
 def test_every_name_resolves() -> None:
     for name in PUBLIC:
-        assert callable(getattr(pocketvision, name)), name
+        found = getattr(pocketvision, name)
+        assert callable(found) or isinstance(found, ModuleType), name
+    assert callable(pocketvision.measure.table)
 
 
 def test_dir_shows_them() -> None:

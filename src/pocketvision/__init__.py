@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pocketvision import measure as measure
     from pocketvision.errors import InputError as InputError
     from pocketvision.evaluation import evaluate as evaluate
     from pocketvision.exporting import export as export
@@ -47,10 +48,14 @@ _WHERE = {
     "train": "fitting.train",
 }
 
-__all__ = sorted(_WHERE)  # noqa: PLE0605 (a list of strings, sorted)
+_MODULES = ("measure",)  # whose names are used as pv.measure.table
+
+__all__ = sorted([*_WHERE, *_MODULES])  # noqa: PLE0605 (a list of strings, sorted)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"pocketvision.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'pocketvision' has no attribute {name!r}")
     value = getattr(import_module(f"pocketvision.{_WHERE[name]}"), name)
