@@ -7,7 +7,6 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -66,12 +65,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-@lru_cache
 def sgemm_gflops(threads: int = 1) -> float | None:
     """GFLOP/s that numpy's float32 matrix multiplication reaches on `threads` pinned CPUs (0: all usable cores).
 
-    Measured once a process, by a second process that has this number of threads from its start; half a second. None
-    where no second process can be started.
+    Measured by a second process that has this number of threads from its start; half a second. None where no second
+    process can be started.
     """
     threads = threads or usable_cores()
     script = Path(__file__).with_name("sgemm.py")
