@@ -274,6 +274,20 @@ def test_peaks_and_facts_as_people_read_them() -> None:
     assert words.facts({}) == words.peaks({}) == []
 
 
+def test_what_differs_between_thread_counts_is_told_of_each() -> None:
+    levels = FOUND["bandwidth"]
+    other = FOUND | {"fma_source": "ONNX Runtime", "int8_source": "its product"}
+    other["bandwidth"] = levels | {"L3": {"bytes": 4 * MB, "room": 8 * MB, "read": 50.0, "copy": 40.0}}
+    rows = {row["what"]: row["source"] for row in words.peaks({"peaks": {"1": FOUND, "2": other, "4": other}})}
+    assert rows["float32"] == "numpy's float32 matrix product (1 thread), ONNX Runtime (2, 4 threads)"
+    assert rows["L2 read"] == "512 KiB for each thread"
+    assert rows["L3 copy"] == "the system does not tell of an L3 (1 thread), 4 MiB for each thread (2, 4 threads)"
+    nothing = FOUND | {"bandwidth": levels | {"L2": levels["L2"] | {"bytes": None}}}
+    rows = {row["what"]: row["source"] for row in words.peaks({"peaks": {"1": nothing, "2": FOUND}})}
+    assert rows["L2 read"] == "512 KiB for each thread (2 threads)"
+    assert {row["what"]: row["source"] for row in words.peaks({"peaks": {"1": nothing}})}["L2 read"] is None
+
+
 def test_the_command(run_cli: Callable[..., Ran], tmp_path: Path) -> None:
     """The one real measurement of this file, on one thread: the command may use one CPU only."""
     with pinned(1):

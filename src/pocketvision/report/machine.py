@@ -58,20 +58,35 @@ def peaks(machine: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("float32", "fma_gflops", "GFLOP/s", "fma_source"),
         ("int8", "int8_gops", "GOP/s", "int8_source"),
     ):
-        row = {"what": what, "source": next((entry[source] for entry in measured.values()), None)}
+        row = {"what": what, "source": _together({count: entry[source] for count, entry in measured.items()})}
         rows.append(row | {count: _rate(entry[key], unit) for count, entry in measured.items()})
     for level in ("L2", "L3", "DRAM"):
         found = {count: entry["bandwidth"][level] for count, entry in measured.items()}
         for what in ("read", "copy"):
-            sizes = [entry["bytes"] for entry in found.values() if entry["bytes"]]
-            reason = next((entry["reason"] for entry in found.values() if entry.get("reason")), None)
             row = {
                 "what": f"{level} {what}",
-                "source": reason or (f"{binary(max(sizes))} for each thread" if sizes else None),
+                "source": _together({count: _how(entry) for count, entry in found.items()}),
                 **{count: _rate(entry[what], "GB/s") for count, entry in found.items()},
             }
             rows.append(row)
     return rows
+
+
+def _how(entry: Mapping[str, Any]) -> str | None:
+    """Over how much memory a rate was measured, or why it was not."""
+    reason: str | None = entry.get("reason")
+    return reason or (f"{binary(entry['bytes'])} for each thread" if entry["bytes"] else None)
+
+
+def _together(told: Mapping[str, str | None]) -> str | None:
+    """What is told of each number of threads, once where all are alike: `numpy (1 thread), another (2, 4 threads)`."""
+    counts: dict[str, list[str]] = {}
+    for count, words in told.items():
+        if words:
+            counts.setdefault(words, []).append(count)
+    if len(set(told.values())) == 1:
+        return next(iter(counts), None)
+    return ", ".join(f"{words} ({', '.join(of)} thread{'s' * (of != ['1'])})" for words, of in counts.items())
 
 
 def binary(size: Any) -> str:
