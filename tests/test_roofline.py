@@ -245,8 +245,8 @@ def test_the_command_writes_what_the_name_says(
     assert printed["worth"][0]["text"].startswith("row 1, Bneck ")
     assert "Worth attacking" in (tmp_path / "sub" / "p.html").read_text()
     assert (tmp_path / "sub" / "p.png").read_bytes().startswith(b"\x89PNG")
-    # the threads are checked before anything is timed; the fastest row is 2 * 50 M in 2 ms
-    assert reached[:2] == [[1], {1: pytest.approx(50)}]
+    # the threads are checked before anything is timed; the whole network is 2 * 100 M in 10.5 ms (row 0 alone: 50)
+    assert reached[:2] == [[1], {1: pytest.approx(200 / 10.5)}]
     command("squeezenet_1.1")
     shown = capsys.readouterr().out
     assert "whole network 10.5 ms in onnxruntime 1, 1 thread" in shown and "worth attacking:\n  row 1, Bneck" in shown
@@ -259,4 +259,6 @@ def test_where_the_command_cannot_write_is_said_before_anything_is_timed(reached
             command("squeezenet_1.1", out=out)
     with pytest.raises(InputError, match="give 1 or more"):
         command("squeezenet_1.1", threads=0)
+    with pytest.raises(InputError, match="cannot look into runtime 'onxruntime'"):
+        command("squeezenet_1.1", runtime="onxruntime")
     assert reached == []
