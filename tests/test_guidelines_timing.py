@@ -249,7 +249,13 @@ def test_bad_input() -> None:
         guidelines(only=["G7"])
     with pytest.raises(InputError, match="unknown runtime"):
         guidelines("onxruntime")
+    for runtime in ("litert", "torch_compiled"):
+        message = f"guidelines do not take {runtime}: choose among onnxruntime, torch, torch_folded, openvino"
+        with pytest.raises(InputError, match=message):
+            guidelines(runtime)
     with pytest.raises(InputError, match="at least 1"):
         guidelines(threads=-1)
+    with pytest.raises(InputError, match=r"cannot measure 4096 threads: this process may use \d+ core"):
+        guidelines(threads=4096)
     with pytest.raises(InputError, match="--threads 0"):
         command(threads=0)

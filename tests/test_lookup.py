@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,12 +20,14 @@ from pocketvision.blocks import Bneck, Conv, Valid
 from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import lookup
-from pocketvision.measure.batches import Look, digest
+from pocketvision.measure.batches import Look, batched, digest
 from pocketvision.measure.chains import Chain, chains
 from pocketvision.measure.correction import PRIOR, Correction, Example, cross_validated, fit, table_error
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.lookup import LatencyTable, table
+from pocketvision.measure.machine import machine
 from pocketvision.measure.pieces import Piece, distinct, pieces
+from pocketvision.measure.place import Here
 from pocketvision.measure.rowtimes import PIXELS, by_part, row_times
 from pocketvision.models import create_spec
 from pocketvision.spec import Spec
@@ -81,6 +85,11 @@ def test_a_lone_piece_is_timed_among_others() -> None:
     (chain,) = chains([wanted], known.values())
     assert seen([chain])[wanted.key] >= 1 and len(chain.pieces) > 4
     assert chains([], known.values()) == []
+
+
+def test_batches_are_nearly_equal() -> None:
+    assert [len(part) for part in batched([str(i) for i in range(25)])] == [8, 8, 9]
+    assert list(batched([])) == []
 
 
 def test_rows_without_padding_get_an_image_of_their_size() -> None:
@@ -249,7 +258,8 @@ def test_a_killed_table_goes_on_where_it_was(clock: Machine, tmp_path: Path) -> 
     assert {"machine", "threads", "version", "runtime", "reference_ms", "error"} <= set(first.to_json())
 
 
-def test_a_table_of_something_else_is_refused(clock: Machine, tmp_path: Path) -> None:
+def test_a_table_of_something_else_is_refused(clock: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lookup, "check_threads", lambda *_: None)  # two threads, wherever the test runs
     path = tmp_path / "table.json"
     table(SPECS, path=path, show=False)
     with pytest.raises(InputError, match="for threads 1, not 2: give another path"):
@@ -275,11 +285,31 @@ def test_a_table_of_something_else_is_refused(clock: Machine, tmp_path: Path) ->
         ({"specs": []}, "nothing to time"),
         ({"specs": SPECS, "runtime": "abacus"}, "choose one of onnxruntime, torch"),
         ({"specs": SPECS, "threads": -1}, "give at least 1"),
+        ({"specs": SPECS, "threads": 4096}, r"cannot measure 4096 threads: this process may use \d+ core"),
     ],
 )
 def test_bad_input(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         table(**options)
+
+
+def test_the_cores_of_another_device_are_asked_there(clock: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Elsewhere(Here):
+        @contextmanager
+        def worker(self) -> Iterator[Any]:
+            def ask(do: str, **request: Any) -> dict[str, Any]:
+                asked.append(request)
+                return {"machine": machine() | {"cores": 8}}
+
+            yield SimpleNamespace(ask=ask)
+
+    monkeypatch.setattr(lookup, "place_of", lambda device: Elsewhere())
+    with pytest.raises(InputError, match="cannot measure 9 threads: a process on ssh://board may use 8 cores"):
+        table(SPECS, threads=9, device="ssh://board", show=False)
+    assert asked == [{}]  # before any peak is measured there
+    assert table(SPECS, threads=8, device="ssh://board", show=False).threads == 8
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])

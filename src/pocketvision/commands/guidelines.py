@@ -13,7 +13,7 @@ from pocketvision.errors import InputError
 
 
 def guidelines(
-    runtime: Annotated[str, Option(help="Engine: onnxruntime or torch.")] = "onnxruntime",
+    runtime: Annotated[str, Option(help="Engine: onnxruntime, torch, torch_folded or openvino.")] = "onnxruntime",
     threads: Threads = 1,
     only: Annotated[
         list[str] | None,

@@ -26,6 +26,7 @@ from pocketvision.measure.place import Here, Place, place_of
 from pocketvision.measure.rowtimes import CLOCKED, RowTime
 from pocketvision.progress import Steps, say
 from pocketvision.runtimes import get_runtime
+from pocketvision.runtimes.cores import check_threads
 from pocketvision.spec import Spec
 
 FORMAT_VERSION = 2
@@ -52,13 +53,16 @@ def table(
 
     `path` is a JSON file that keeps everything: what is in it is not timed again, so a killed run goes on where it
     was, and a finished table is there at once. The first 30 specs are timed as wholes too. InputError for no specs,
-    for a runtime that cannot time rows, and for a file from another machine, runtime version or number of threads.
+    for a runtime that cannot time rows, for more threads than usable cores, and for a file from another machine,
+    runtime version or number of threads.
     """
     wanted = [specs] if isinstance(specs, Spec) else list(specs)
     if runtime not in CLOCKED:
         raise InputError(f"a latency table cannot time rows in {runtime!r}: choose one of {', '.join(CLOCKED)}")
     if threads < 0:
         raise InputError(f"cannot time on {threads} threads: give at least 1, or 0 for all cores")
+    if device is None:
+        check_threads(threads)
     get_runtime(runtime)
     place = place_of(device)
     journal = Journal(Path(path) if path else None)
@@ -68,6 +72,7 @@ def table(
         raise InputError("there is nothing to time: give a latency table at least one spec")
     try:
         with place.worker() as worker:
+            check_threads(threads, worker.ask("machine")["machine"]["cores"], device or "")
             there = worker.ask("machine", threads=[threads])["machine"]
         about = {
             "format_version": FORMAT_VERSION,

@@ -25,6 +25,7 @@ from pocketvision.measure.memory_rates import NO_PROCESS, bandwidth
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.watch import BUSY, busy_cores
 from pocketvision.progress import Steps
+from pocketvision.runtimes.cores import check_threads
 
 FORMAT_VERSION = 2
 EXCEEDED = 1.03  # times the peak: what is seen to do more casts doubt on it
@@ -45,8 +46,9 @@ def measured_machine(threads: Sequence[int] = (), fresh: bool = False, show: boo
     here = machine()
     wanted = list(dict.fromkeys(threads or (1, here["cores"])))
     for count in wanted:
-        if not 1 <= count <= here["cores"]:
-            raise InputError(f"cannot measure {count} threads: this process may use {here['cores']} cores")
+        if count < 1:
+            raise InputError(f"cannot measure {count} threads: give at least 1")
+        check_threads(count, here["cores"])
     return with_peaks(here, wanted, fresh, show)
 
 

@@ -6,11 +6,24 @@ import math
 import os
 from pathlib import Path
 
+from pocketvision.errors import InputError
+
 
 def usable_cores() -> int:
     """Cores within the CPU affinity of this process and the CPU quota of its control group; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, _quota()))
+
+
+def check_threads(threads: int, cores: int | None = None, where: str = "") -> None:
+    """InputError for more threads than `cores`, which are the usable ones of a process on `where` (of this one).
+
+    More would take turns on the cores, and their times would say nothing of the network.
+    """
+    usable = cores or usable_cores()
+    if threads > usable:
+        process = f"a process on {where}" if where else "this process"
+        raise InputError(f"cannot measure {threads} threads: {process} may use {usable} core{'s' * (usable != 1)}")
 
 
 def _quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
