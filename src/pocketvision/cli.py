@@ -10,7 +10,7 @@ from pocketvision.commands import COMMANDS
 from pocketvision.errors import InputError
 
 # Libraries of the extra `train`: whoever lacks them has the small installation for devices.
-TRAIN_EXTRA = ("torch", "torchvision", "accelerate", "sklearn", "matplotlib", "jinja2", "onnx")
+TRAIN_EXTRA = ("torch", "torchvision", "accelerate", "sklearn", "scipy", "matplotlib", "jinja2", "onnx")
 
 
 def make_app() -> typer.Typer:

@@ -18,7 +18,7 @@ from .templates import environment
 Zoo = Mapping[str, Any]
 CSV = (
     *("name", "base", "width", "resolution", "params", "macs", "ms", "low_ms", "high_ms"),
-    *("top1", "top1_is", "source", "pareto", "runtime", "version", "threads"),
+    *("top1", "top1_is", "source", "pareto", "runtime", "version", "threads", "cpu", "load", "time"),
 )
 STEADY = 1.05  # between the batches' speeds: more is worth a word
 
@@ -117,7 +117,7 @@ def notes(zoo: Zoo) -> list[str]:
         )
     if zoo["warnings"]:
         first = zoo["warnings"][0]
-        more = f" ({len(zoo['warnings'])} such warnings in all)" if len(zoo["warnings"]) > 1 else ""
+        more = f" ({len(zoo['warnings'])} warnings in all)" if len(zoo["warnings"]) > 1 else ""
         said.append(f"{first[0].upper()}{first[1:]}{more}.")
     said += [f"{each['name']} could not be timed: {each['error']}." for each in zoo["failed"]]
     return said
@@ -133,11 +133,14 @@ def lines(zoo: Zoo) -> list[str]:
 
 
 def csv_text(zoo: Zoo) -> str:
-    """All networks, the fastest first; what nobody knows is an empty cell. `top1` is a fraction, times are in ms."""
+    """All networks, the fastest first; what nobody knows is an empty cell.
+
+    `top1` is a fraction, `ms` and its interval are in ms, `load` and `time` are of when the network was timed.
+    """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    common = {key: zoo[key] for key in ("runtime", "version", "threads")}
+    common = {key: zoo[key] for key in ("runtime", "version", "threads")} | {"cpu": zoo["machine"]["cpu"]}
     for row in zoo["rows"]:
         writer.writerow({**row, "pareto": "yes" if row["pareto"] else "no", **common})
     return buffer.getvalue()

@@ -189,10 +189,17 @@ def _log_ticks(axes: Axes, values: Sequence[float], axis: str, steps: Sequence[i
     """Ticks at `steps` times the powers of ten, and some room around the values."""
     low, high = min(values), max(values)
     room = max((high / low) ** 0.05, 1.1)
-    (axes.set_xlim if axis == "x" else axes.set_ylim)(low / room, high * room)
+    low, high = low / room, high * room
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
+    ticks: list[float] = []
+    for finer in (steps, (1, 3), (1, 2, 5)):  # a part of the zoo may lie between two ticks
+        if len(ticks) < 2:
+            ticks = [tick for decade in decades for step in finer if low <= (tick := step * 10.0**decade) <= high]
+    if len(ticks) < 2:
+        ticks = [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
     made = axes.xaxis if axis == "x" else axes.yaxis
-    made.set_major_locator(FixedLocator([step * 10.0**decade for decade in decades for step in steps]))
+    made.set_major_locator(FixedLocator(ticks))
     made.set_minor_locator(NullLocator())
     made.set_minor_formatter(NullFormatter())
     made.set_major_formatter(FuncFormatter(lambda value, _: _short(value) if axis == "x" else f"{value:.6g}"))

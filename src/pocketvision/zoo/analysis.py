@@ -12,6 +12,8 @@ from itertools import combinations
 from statistics import median
 from typing import Any
 
+from scipy.stats import spearmanr
+
 Row = Mapping[str, Any]
 LEAST_RANKED = 4  # networks of a family from which a rank correlation says anything
 SHOWN = 10
@@ -34,8 +36,6 @@ def pareto_front(rows: Sequence[Row]) -> list[str]:
 
 def rank_correlation(rows: Sequence[Row]) -> float | None:
     """Spearman's, of multiply-adds with time; None for fewer than 4 networks and where all are alike."""
-    from scipy.stats import spearmanr
-
     if len(rows) < LEAST_RANKED:
         return None
     with warnings.catch_warnings():

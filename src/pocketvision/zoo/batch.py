@@ -9,6 +9,7 @@ from statistics import geometric_mean
 from typing import TYPE_CHECKING, Any
 
 from pocketvision.errors import InputError
+from pocketvision.measure.batches import Look
 from pocketvision.measure.bench import bench_report
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 REFERENCES = ("mobilenet_v3_small", "mobilenet_v2", "squeezenet_1.1")
 TIMES = ("ms", "low_ms", "high_ms")
 COSTS = ("params", "macs", "max_error", "error")
+LOOK = Look(rounds=9)  # fewer than a latency table takes: over a hundred networks in ten minutes
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,6 @@ class Where:
     device: str | None = None
     python: Path | None = None
     keep: Path | None = None
-
-
-@dataclass(frozen=True)
-class Look:
-    """How thoroughly: rounds, and the seconds of a turn."""
-
-    rounds: int = 9
-    seconds: float = 0.02
-
-
-ORDINARY = Look()
 
 
 def measured(names: Sequence[str], where: Where, look: Look, folder: Path) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _member(base: str, width: float, resolution: int) -> Member:
     kind: str | None = None
     if (base, width, resolution) in PUBLISHED:
         top1, kind = PUBLISHED[base, width, resolution], "published"
-    elif any(base.startswith(known) for known, _, _ in PUBLISHED):
+    elif any(base == known for known, _, _ in PUBLISHED):  # a variant's accuracy is not that of the plain network
         top1, kind = estimate_top1(base, width, resolution)[0], "estimated"
     name = create_spec(base, width, resolution).name
     line = next((line for line in LINES if line in base), base)

@@ -9,9 +9,10 @@ from typing import Any
 
 from pocketvision.files import remove_temporary, writable_folder
 from pocketvision.journal import Journal
+from pocketvision.measure.batches import Look
 from pocketvision.progress import say
 from pocketvision.zoo.analysis import families, pairs, pareto_front, rank_correlation
-from pocketvision.zoo.batch import ORDINARY, REFERENCES, Look, Where
+from pocketvision.zoo.batch import LOOK, REFERENCES, Where
 from pocketvision.zoo.measure import measure, times
 from pocketvision.zoo.networks import Member, members
 
@@ -19,7 +20,7 @@ JOURNAL = "journal.json"
 
 
 def zoo_report(
-    out: Path, where: Where, wanted: Sequence[str] = (), look: Look = ORDINARY, show: bool = True
+    out: Path, where: Where, wanted: Sequence[str] = (), look: Look = LOOK, show: bool = True
 ) -> dict[str, Any]:
     """Time the zoo (or what of it is `wanted`, see `members`), with a journal in the folder `out`, and analyse it.
 
@@ -40,8 +41,8 @@ def findings(chosen: Sequence[Member], timed: dict[str, Any]) -> dict[str, Any]:
 
     `{runtime, version, threads, device, rounds, machine, load, began, ended, pace, references, warnings, rows, front,
     correlation, families, pairs, failed}`. A row has the fields of `Member`, `params`, `macs`, `ms`, `low_ms`,
-    `high_ms`, `max_error` and `pareto`; the fastest comes first. `failed` are `{name, error}`. For `front`,
-    `correlation` (of all rows), `families` and `pairs` see `analysis`.
+    `high_ms`, `max_error`, `load`, `time` and `pareto`; the fastest comes first. `failed` are `{name, error}`. For
+    `front`, `correlation` (of all rows), `families` and `pairs` see `analysis`.
     """
     rows = [{**asdict(member), **timed["rows"][member.name]} for member in chosen]
     failed = [{"name": row["name"], "error": row["error"]} for row in rows if row["error"]]
