@@ -60,9 +60,7 @@ def guidelines(
         if name not in EXPERIMENTS:
             raise InputError(f"unknown experiment {name!r}: choose among {', '.join(EXPERIMENTS)}")
     if runtime in RUNTIMES and runtime not in ENGINES:
-        raise InputError(
-            f"guidelines do not take {runtime}: choose among {', '.join(ENGINES)}, which are soon ready"
-        )
+        raise InputError(f"guidelines do not take {runtime}: choose among {', '.join(ENGINES)}, which are soon ready")
     get_runtime(runtime)
     from pocketvision.runtimes.torch import thread_count
 
