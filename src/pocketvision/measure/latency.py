@@ -1,5 +1,5 @@
-"""The one timing function. Every statement about speed in this package comes from `take_rounds`, most of them summed up
-by `time_interleaved`."""
+"""How time is taken. Every statement about speed in this package comes from the rounds of `in_turn`: of calls in this
+process by `take_rounds`, most of them summed up by `time_interleaved`, and of workers by `turns.take_turns`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import gc
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketvision.errors import InputError
 from pocketvision.measure.pin import pinned
@@ -22,6 +23,8 @@ LEAST_REPETITIONS = 3
 MOST_REPETITIONS = 1000
 
 Call = Callable[[], object]
+Key = TypeVar("Key")
+Turn = Callable[[], list[float]]  # seconds of each timed call
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,6 @@ class Latency:
     high_ms: float
     rounds: int
     calls: int  # timed ones, over all rounds
-
-    @property
-    def width(self) -> float:
-        """Width of the confidence interval as a fraction of the median."""
-        return (self.high_ms - self.low_ms) / self.median_ms if self.median_ms else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -91,20 +89,49 @@ def take_rounds(
     seconds have passed since the first. The calls themselves must use `threads` threads: pinning does not make them,
     and pools that were started before keep their own CPUs.
     """
-    shuffle = random.Random(seed).shuffle
-    order = list(calls)
-    times: dict[str, list[list[float]]] = {name: [] for name in calls}
-    medians: dict[str, list[float]] = {name: [] for name in calls}
     with pinned(threads), no_garbage_collection():
         repetitions = {name: warm_up(call, warmup, seconds) for name, call in calls.items()}
-        done, deadline = 0, time.monotonic() + limit
-        while done < rounds or (narrow and time.monotonic() < deadline and widest(medians) > narrow):
-            shuffle(order)
-            for name in order:
-                times[name].append(one_turn(calls[name], repetitions[name]))
-                medians[name].append(median(times[name][-1]))
-            done += 1
-    return times
+        turns = {name: partial(one_turn, call, repetitions[name]) for name, call in calls.items()}
+        taken, failed = in_turn(turns, rounds, narrow, limit, seed)
+    for error in failed.values():
+        raise error
+    return taken
+
+
+def in_turn(
+    turns: Mapping[Key, Turn],
+    rounds: int,
+    narrow: float = 0.0,
+    limit: float = 60.0,
+    seed: int = 0,
+    done: Callable[[int], object] = lambda number: None,
+) -> tuple[dict[Key, list[list[float]]], dict[Key, InputError]]:
+    """Rounds in which everyone has one turn, in a shuffled order that `seed` decides; only one runs at any time.
+
+    Gives the seconds by key and round, and for each that failed on the way why: the others go on. `narrow` and `limit`
+    as in `take_rounds`; `done` is told the number of rounds after each.
+    """
+    shuffle = random.Random(seed).shuffle
+    order = list(turns)
+    taken: dict[Key, list[list[float]]] = {key: [] for key in turns}
+    medians: dict[Key, list[float]] = {key: [] for key in turns}
+    failed: dict[Key, InputError] = {}
+    number, deadline = 0, time.monotonic() + limit
+    while number < rounds or (narrow and time.monotonic() < deadline and _widest(medians.values()) > narrow):
+        shuffle(order)
+        for key in list(order):
+            try:
+                seconds = turns[key]()
+            except InputError as error:
+                failed[key] = error
+                order.remove(key)
+                del taken[key], medians[key]
+                continue
+            taken[key].append(seconds)
+            medians[key].append(median(seconds))
+        number += 1
+        done(number)
+    return taken, failed
 
 
 def summarise(rounds: Sequence[Sequence[float]]) -> Latency:
@@ -133,11 +160,10 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     return ordered[k - 1], ordered[n - k]
 
 
-def widest(medians: Mapping[str, list[float]]) -> float:
+def _widest(medians: Iterable[list[float]]) -> float:
     """The widest confidence interval, as a fraction of its median."""
     return max(
-        ((high - low) / median(taken) for taken in medians.values() for low, high in [median_interval(taken)]),
-        default=0.0,
+        ((high - low) / median(taken) for taken in medians for low, high in [median_interval(taken)]), default=0.0
     )
 
 
