@@ -19,7 +19,7 @@ import pocketvision as pv
 from conftest import command_environment
 from loopback import MISSING, Loopback, loopback, running_in, wait_until, write_program
 from pocketvision.fitting.clock import Here, Look, There, clock_for
-from pocketvision.measure import batches, keeper, table
+from pocketvision.measure import batches, keeper, place, table
 from pocketvision.measure.remote import open_device, read_address
 from pocketvision.measure.remote_device import RemoteDevice
 from pocketvision.measure.ssh import Ssh
@@ -63,6 +63,8 @@ def figures(device: RemoteDevice, exported: Path) -> None:
     assert {link.name for link in Path(device.folder).iterdir()} >= {"package", "processes"}
     assert ask(process, do="machine")["machine"]["cores"] >= 1
     assert running_in(device.folder) == [process_there(device)]
+    told = Path("/proc", str(process_there(device)), "environ").read_bytes().split(b"\0")
+    assert f"POCKETVISION_CACHE={device.folder}/cache".encode() in told  # else it would leave files in the user's own
 
 
 def process_there(device: RemoteDevice) -> int:
@@ -76,6 +78,31 @@ def test_figures_come_back_and_nothing_stays(server: Loopback, exported: Path) -
         figures(device, exported)
     assert gone(device)
     device.close()  # once more does no harm
+
+
+@needs_sshd
+def test_a_file_is_copied_once_and_again_when_it_has_changed(server: Loopback, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("1")
+    with open_device(server.device) as device:
+        there = Path(device.put(path))
+        there.write_text("untouched")
+        assert device.put(path) == str(there) and there.read_text() == "untouched"
+        path.write_text("22")
+        assert device.put(path) == str(there) and there.read_text() == "22"
+        device.clear()
+        assert not there.exists()
+        assert Path(device.put(path)).read_text() == "22"
+
+
+@needs_sshd
+def test_a_worker_that_has_ended_leaves_nothing_here(server: Loopback) -> None:
+    with closing(place.There(server.device)) as there:
+        for _ in range(2):
+            with there.worker() as worker:
+                worker.ask("conditions")
+        device = there._connected
+        assert list(device._complaints) == [device._keeper]
 
 
 @needs_sshd

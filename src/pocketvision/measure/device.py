@@ -15,6 +15,7 @@ from pocketvision.errors import InputError
 
 READY = "pocketvision: ready"  # comes after whatever a login shell, a wrapper or sitecustomize prints
 PROGRAM = f"from pocketvision.measure.worker import main; print({READY!r}, flush=True); main()"
+OLDEST = (3, 11)  # of the Pythons that our code runs in; older ones do not know -P either
 START, PATIENCE = 60.0, 10.0  # seconds that a worker gets to start, and to end by itself
 
 
@@ -101,6 +102,11 @@ class Local:
         lines = [line.strip() for line in complaints if line.strip()]
         if lines and lines[-1].startswith("error: "):
             return InputError(lines[-1].removeprefix("error: "))
+        if any(line.lower().startswith("unknown option") and line.endswith("-P") for line in lines):
+            oldest = ".".join(map(str, OLDEST))
+            return InputError(
+                f"{self.python} is too old: pocketvision needs Python {oldest} or newer, give another one"
+            )
         reason = lines[-1] if lines and status > 0 else f"status {status}"
         return InputError(f"the measuring process under {self.python} ended early ({reason}): leave this runtime out")
 

@@ -85,11 +85,12 @@ class There:
     @contextmanager
     def worker(self) -> Iterator[Session]:
         """A process of its own there; when anything goes wrong, nothing stays there."""
-        self._connected = self._connected or open_device(self._text)
+        device = self._connected = self._connected or open_device(self._text)
         try:
-            worker = Client(self._connected)
-            yield Session(worker, self._connected)
+            worker = Client(device)
+            yield Session(worker, device)
             worker.ask("close")
+            device.end(worker.process)
         except BaseException:
             self.close()
             raise

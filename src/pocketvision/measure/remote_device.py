@@ -14,11 +14,10 @@ from typing import IO, Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure import keeper
-from pocketvision.measure.device import PATIENCE, READY
+from pocketvision.measure.device import OLDEST, PATIENCE, READY
 from pocketvision.measure.links import Link
 from pocketvision.measure.wheel import build_wheel
 
-OLDEST = (3, 11)  # of the Pythons that our code runs in
 LIBRARIES = {"numpy": "numpy", "PIL": "pillow"}  # what the worker cannot start without: module -> package
 EVERYTHING = "numpy pillow onnxruntime safetensors"  # what the package asks for to run networks
 BEAT, SILENCE = 10.0, 60.0  # seconds between two signs of life, and without any until the device cleans up
@@ -38,6 +37,7 @@ class RemoteDevice:
         self.name, self._link, self._python = name, link, python
         self._complaints: dict[subprocess.Popen[Any], IO[bytes]] = {}  # standard error of what was started
         self._folders: dict[Path, str] = {}  # those here from which files were copied, and theirs there
+        self._sent: dict[Path, tuple[int, int]] = {}  # the files copied there -> when changed, how big
         self._copies = 0
         self._closing = threading.Event()
         atexit.register(self.close)
@@ -52,9 +52,12 @@ class RemoteDevice:
 
     def start(self) -> subprocess.Popen[str]:
         """Start `python -m pocketvision.measure.worker` there, with text pipes to its standard input and output."""
-        package = f"{shlex.quote(self.folder)}/package"
+        folder = shlex.quote(self.folder)
+        package = f"{folder}/package"
+        # What the worker keeps for another time would stay there: its cache goes with the folder.
         script = (
-            f"cd {shlex.quote(self.folder)} && echo $$ > processes/$$ && echo {shlex.quote(READY)} && "
+            f"cd {folder} && export POCKETVISION_CACHE={folder}/cache && "
+            f"echo $$ > processes/$$ && echo {shlex.quote(READY)} && "
             f'export PYTHONPATH={package}"${{PYTHONPATH:+:$PYTHONPATH}}" && '
             f"exec {shlex.quote(self._python)} -P -m pocketvision.measure.worker"
         )
@@ -65,7 +68,10 @@ class RemoteDevice:
         return process
 
     def put(self, path: Path) -> str:
-        """Copy a file, or a folder with all in it, there; gives its path there. Neighbours stay neighbours."""
+        """Copy a file, or a folder with all in it, there; gives its path there. Neighbours stay neighbours.
+
+        A file that is there as it is here is not copied again.
+        """
         path = path.absolute()
         if path.parent not in self._folders:
             self._copies += 1
@@ -73,7 +79,11 @@ class RemoteDevice:
             self._checked(self._run(f"mkdir {shlex.quote(folder)}"), folder)
             self._folders[path.parent] = folder
         target = f"{self._folders[path.parent]}/{path.name}"
-        self._copy(path, target)
+        state = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+        if state is None or self._sent.get(path) != state:
+            self._copy(path, target)
+        if state is not None:
+            self._sent[path] = state
         return target
 
     def clear(self) -> None:
@@ -81,6 +91,12 @@ class RemoteDevice:
         if self._folders:
             self._run(f"exec rm -rf {' '.join(map(shlex.quote, self._folders.values()))}")
         self._folders.clear()
+        self._sent.clear()
+
+    def end(self, process: subprocess.Popen[Any]) -> None:
+        """Let a process that was started there end, and forget it: else each would hold pipes until `close`."""
+        _end(process)
+        self._complaints.pop(process).close()
 
     def lost(self, process: subprocess.Popen[Any]) -> InputError:
         """Why a process that was started there has ended too early, as what to raise."""
