@@ -8,7 +8,6 @@
     {"do": "warm", "id", "seconds", "turn"} -> {}                    run it warm; a turn will last `turn` seconds
     {"do": "turn", "id"} -> {"seconds": [...], "cpus_used", "cpu_seconds"}     one uncounted call, then at least 3
     {"do": "rows", "id", "rounds"}          -> {"rows": [[part, ms, low_ms, high_ms, nodes], ...]}   in its last turns
-    {"do": "memory", "id"}                  -> {"memory_bytes", "peak_bytes", "resident_bytes"}
     {"do": "runtimes"}                      -> {"runtimes": [...]}   that are installed
     {"do": "convert", "runtime", "path", "to", "macs"} -> {"path"}   from model.safetensors, or from our ONNX file
     {"do": "machine", "threads"?: [...]} -> {"machine"}   with its peaks on these numbers of threads, if any are given
@@ -50,7 +49,6 @@ QUIET_LIMIT = 0.05  # s: at most this long after a turn for helper threads to fa
 @dataclass
 class _Opened:
     run: Callable[[], object]
-    memory: dict[str, int | None]
     repetitions: int = 3
     clocked: Clocked | None = None
 
@@ -69,7 +67,6 @@ class Worker:
             "warm": self._warm,
             "turn": self._turn,
             "rows": self._rows,
-            "memory": self._memory,
             "runtimes": self._runtimes,
             "convert": self._convert,
             "machine": self._machine,
@@ -98,7 +95,7 @@ class Worker:
         answer = runnable.run(pixels)
         load_ms = (time.perf_counter() - started) * 1e3
         grown = {"memory_bytes": _minus(memory.resident(), before), "peak_bytes": _minus(memory.peak(), before)}
-        self.opened.append(_Opened(partial(runnable.run, pixels), grown))
+        self.opened.append(_Opened(partial(runnable.run, pixels)))
         info = getattr(runnable, "info", {})
         return {
             "id": len(self.opened) - 1,
@@ -118,7 +115,7 @@ class Worker:
     ) -> Reply:
         self._settle_on(threads, cpus)
         clocked = open_clocked(_source(path, runtime), runtime, threads, seed)
-        self.opened.append(_Opened(clocked.run, {}, clocked=clocked))
+        self.opened.append(_Opened(clocked.run, clocked=clocked))
         return {"id": len(self.opened) - 1, "cpus": self.cpus}
 
     def _rows(self, id: int, rounds: int) -> Reply:
@@ -156,9 +153,6 @@ class Worker:
         if self.threads > 1:
             _wait_until_quiet()
         return {"seconds": seconds, "cpus_used": cpus_used, "cpu_seconds": time.process_time() - cpu}
-
-    def _memory(self, id: int) -> Reply:
-        return {**self.opened[id].memory, "resident_bytes": memory.resident()}
 
     def _runtimes(self) -> Reply:
         return {"runtimes": installed_runtimes()}
