@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from pocketvision.data.image import preprocessing_for
 from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import device as device_module
-from pocketvision.measure import netfile, watch
+from pocketvision.measure import entries, netfile, watch
 from pocketvision.measure.bench import bench, bench_report
 from pocketvision.measure.device import Local, open_device
 from pocketvision.measure.entries import Entry, named
@@ -30,7 +32,7 @@ from pocketvision.measure.turns import take_turns
 from pocketvision.measure.worker import Worker, random_pixels
 from pocketvision.measure.workers import Client, Inline, Workers
 from pocketvision.network import Network, build
-from pocketvision.runtimes import RUNTIMES, is_installed, onnxruntime, packed, torch_folded
+from pocketvision.runtimes import RUNTIMES, SUFFIXES, is_installed, onnxruntime, packed, torch_folded
 from pocketvision.runtimes import torch as torch_runtime
 from pocketvision.spec import Spec
 
@@ -133,6 +135,10 @@ def test_a_worker_that_dies_is_named(tmp_path: Path) -> None:
     device.close()
     with pytest.raises(InputError, match=r"ended early \(something is missing\)"):
         bench([tiny()], "all", python=fake, **QUICK)
+    fake.write_text("#!/bin/sh\necho 'Unknown option: -P\nusage: python [option]' >&2\nexit 2\n")
+    with pytest.raises(InputError, match=r"is too old: pocketvision needs Python 3\.11 or newer"):
+        device.start()
+    device.close()
 
 
 def test_an_interpreter_that_talks_is_understood_and_one_that_hangs_is_given_up(
@@ -316,13 +322,16 @@ def test_bench_runs_torch_in_processes_of_its_own() -> None:
     assert len({row["version"] for row in results[:2]}) == 1
 
 
-def test_another_interpreter_runs_what_this_one_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_interpreter_runs_what_this_one_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, onnx_file: Path
+) -> None:
     """A stand-in runtime that only the other interpreter has: ONNX Runtime under another name."""
     library = tmp_path / "library"
     library.mkdir()
     (library / "elsewhere.py").write_text("")
     (library / "elsewhere_runtime.py").write_text(
-        "import elsewhere\nfrom pocketvision.runtimes.onnxruntime import convert, load\n"
+        "import elsewhere\nimport shutil\nfrom pocketvision.runtimes.onnxruntime import convert, load\n"
+        "def convert_onnx(source, target):\n    return shutil.copy(source, target)\n"
     )
     (library / "sitecustomize.py").write_text(
         "import pocketvision.runtimes as r\n"
@@ -336,6 +345,22 @@ def test_another_interpreter_runs_what_this_one_lacks(monkeypatch: pytest.Monkey
         bench([tiny()], ["elsewhere", "onnxruntime"], **QUICK)
     results = bench([tiny()], ["elsewhere", "onnxruntime"], python=python, **QUICK)
     assert [(row["error"], row["wrong"]) for row in results] == [(None, False)] * 2
+
+    # Files: `own` is of this runtime; the ONNX file is converted for it where it says that it reads those.
+    monkeypatch.setitem(SUFFIXES, ".own", "elsewhere")
+    monkeypatch.setitem(entries.ENDINGS, "elsewhere", ".own")
+    own, kept = tmp_path / "tiny.own", tmp_path / "kept"
+    shutil.copy(onnx_file, own)
+    both = {"onnx": onnx_file, "own": own}
+    for runtime in (None, "all", ["elsewhere", "onnxruntime"]):
+        results = bench(both, runtime, python=python, **QUICK)
+        assert [(row["model"], row["error"]) for row in results] == [("onnx", None), ("own", None)]
+    with pytest.raises(InputError, match=r"tiny\.own runs in elsewhere, not in onnxruntime"):
+        bench(both, ["onnxruntime"], python=python, **QUICK)
+    monkeypatch.setattr(entries, "FROM_ONNX", ("elsewhere",))
+    results = bench(both, ["onnxruntime", "elsewhere"], python=python, keep=kept, **QUICK)
+    assert [(row["error"], row["wrong"]) for row in results] == [(None, False)] * 3
+    assert results[1]["max_error"] == 0 and [path.suffix for path in kept.iterdir()] == [".own"]
 
 
 def test_an_engine_that_fails_does_not_end_the_comparison(
@@ -359,6 +384,25 @@ def test_an_engine_that_fails_does_not_end_the_comparison(
     assert wrong["wrong"] and wrong["median_ms"] is None and "its answer is wrong" in wrong["error"]
     with pytest.raises(InputError, match="its answer is wrong"):
         bench([net], keep=kept, **QUICK)
+
+    def broken(*_: object) -> Path:
+        raise RuntimeError("unsupported\noperator")
+
+    monkeypatch.setattr(onnxruntime, "convert", broken)
+    good, bad = bench([net], ["torch", "onnxruntime"], **QUICK)
+    assert good["error"] is None
+    assert bad["error"].startswith("cannot export tiny for onnxruntime (RuntimeError: unsupported operator)")
+    with pytest.raises(InputError, match="cannot export tiny for onnxruntime"):
+        bench([net], **QUICK)
+
+
+def test_somewhere_to_run_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for runtime in ([], ()):
+        with pytest.raises(InputError, match="no runtime is named to time in: give one or more of onnxruntime, torch"):
+            bench([tiny()], runtime, **QUICK)
+    monkeypatch.setattr(Workers, "choose", Mock(side_effect=InputError("it is not installed")))
+    with pytest.raises(InputError, match="no runtime is installed on this machine: install one there"):
+        bench([tiny()], "all", **QUICK)
 
 
 def test_devices_are_opened_by_their_address() -> None:
@@ -475,6 +519,8 @@ def test_bench_command(run_cli: Callable[..., Ran], onnx_file: Path, tmp_path: P
         (["x.onnx", "--threads", "two"], "--threads two: give 1 or more"),
         (["x.onnx", "--batch", "0"], "--batch 0"),
         (["x.onnx", "--runtime", "opnvino"], "did you mean 'openvino'"),
+        (["x.onnx", "--runtime", ","], "no runtime is named"),
+        (["x.onnx", "--width", "0.5"], "x.onnx is a file with its own weights, size and classes: leave out --width"),
         (["x.onnx", "--out", "."], "cannot write .: it is a folder"),
         (["x.onnx", "--compare", "a", "b"], "leave out the models"),
         (["--compare", "a.json", "b.json"], "cannot read a.json"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from pocketvision.commands.networks import network
+from pocketvision.commands.networks import network, refuse_dials
 from pocketvision.commands.options import Bypass, Channels, Classes, Groups, Json, Resolution, Width
 from pocketvision.commands.showing import command_line, console, print_json, show
 from pocketvision.errors import InputError
@@ -16,11 +16,11 @@ from pocketvision.report import columns
 
 Models = Annotated[list[str] | None, Argument(metavar="MODEL...", help="Names, model files or exported files.")]
 Runtimes = Annotated[
-    str,
+    str | None,
     Option(
         metavar="NAME,...",
         help="Engines: onnxruntime, torch, torch_folded, torch_compiled, openvino, litert, executorch, ncnn, mnn; or "
-        "all that are installed.",
+        "all that are installed. By default onnxruntime, and for an exported file its own.",
     ),
 ]
 Python = Annotated[
@@ -56,7 +56,7 @@ Compare = Annotated[
 
 def bench(
     models: Models = None,
-    runtime: Runtimes = "onnxruntime",
+    runtime: Runtimes = None,
     threads: Annotated[str, Option(metavar="N,...", help="Threads of the runtime.")] = "1",
     batch: Annotated[str, Option(metavar="N,...", help="Images per call.")] = "1",
     width: Width = None,
@@ -83,7 +83,8 @@ def bench(
         from pocketvision.zoo.batch import Where as Conditions
 
         (count,) = _numbers(command.one(threads, "threads"), "threads")
-        conditions = Conditions(command.one(runtime, "runtime"), count, device, python, keep)
+        engine = Conditions.runtime if runtime is None else command.one(runtime, "runtime")
+        conditions = Conditions(engine, count, device, python, keep)
         return command.zoo(models or [], conditions, out, json)
     if compare is not None:
         if models:
@@ -103,6 +104,7 @@ def bench(
     nets: list[Any] = []
     for model in models:
         if Path(model).suffix in SUFFIXES:
+            refuse_dials(model, *dials)
             nets.append(model)
             continue
         if keep is not None:
@@ -111,8 +113,8 @@ def bench(
             # What has no weights yet gets the same ones next time, whatever is beside it, and finds its files.
             torch.manual_seed(0)
         nets.append(network(model, *dials))
-    chosen: str | list[str] = [name.strip() for name in runtime.split(",") if name.strip()]
-    chosen = "all" if "all" in chosen else chosen
+    named = None if runtime is None else [name.strip() for name in runtime.split(",") if name.strip()]
+    chosen = "all" if named and "all" in named else named
     report = bench_report(
         nets, chosen, counts["threads"], counts["batch"], device=device, python=python, keep=keep, show=True
     )

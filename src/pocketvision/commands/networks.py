@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 FILES = (".safetensors", ".onnx", ".pth", ".pt", ".bin", ".tflite", ".npz", ".net")  # names that end so are no models
 
 
-def _refuse_dials(model: str, *given: object) -> None:
+def refuse_dials(model: str, *given: object) -> None:
+    """InputError when one of the dials was `given`: a file has everything of its own."""
     if any(value is not None for value in given):
         raise InputError(
             f"{model} is a file with its own weights, size and classes: leave out --width, --resolution, --classes, "
-            "--channels and --pretrained"
+            "--channels, --groups, --bypass and --pretrained"
         )
 
 
@@ -39,7 +40,7 @@ def trained(
     if is_file(model):
         from pocketvision.loading import load
 
-        _refuse_dials(model, width, resolution, pretrained, classes, channels)
+        refuse_dials(model, width, resolution, pretrained, classes, channels)
         return load(model)
     net = network(model, width, resolution, classes, channels, pretrained)
     if not pretrained:
@@ -62,7 +63,7 @@ def network(
         from pocketvision.loading import load
         from pocketvision.network import Network
 
-        _refuse_dials(model, width, resolution, pretrained, classes, channels, groups, bypass)
+        refuse_dials(model, width, resolution, pretrained, classes, channels, groups, bypass)
         net = load(model)
         if not isinstance(net, Network):
             raise InputError(f"{model} is an exported file, its architecture is gone: give the model.safetensors")

@@ -12,7 +12,16 @@ from typing import Any
 from pocketvision.errors import InputError
 from pocketvision.measure import watch
 from pocketvision.measure.device import Device, open_device
-from pocketvision.measure.entries import FILES, Entry, Model, file_entries, file_of, named, network_entries, own_runtime
+from pocketvision.measure.entries import (
+    FILES,
+    Entry,
+    Model,
+    file_entries,
+    file_of,
+    named,
+    network_entries,
+    own_runtime,
+)
 from pocketvision.measure.outcome import Measured, reached, rows
 from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.turns import take_turns
@@ -24,11 +33,12 @@ from pocketvision.runtimes.cores import usable_cores
 __all__ = ["Model", "bench", "bench_report", "named", "random_pixels"]
 
 WARMUP = 0.05  # s
+USUAL = "onnxruntime"  # for networks, unless another runtime is named
 
 
 def bench(
     models: Model | Iterable[Model] | Mapping[str, Model],
-    runtime: str | Sequence[str] = "onnxruntime",
+    runtime: str | Sequence[str] | None = None,
     threads: int | Sequence[int] = 1,
     batch: int | Sequence[int] = 1,
     rounds: int = 15,
@@ -43,9 +53,10 @@ def bench(
 ) -> list[dict[str, Any]]:
     """Time Networks and exported files (paths, or loaded) in turn: models x runtimes x threads x batches.
 
-    `threads` 0 means all cores. `runtime` is a name in RUNTIMES, several, or "all" that are installed; exported files
-    run in their own. Networks are exported to a temporary folder first, or to `keep`, where a second measurement finds
-    them; those that were never trained with sane BatchNorm statistics. A mapping names the models. `device` is another
+    `threads` 0 means all cores. `runtime` is a name in RUNTIMES, several, or "all" that are installed; None is ONNX
+    Runtime. With None and "all", an exported file runs in its own; where runtimes are named, in those of them that can
+    run it. Networks are exported to a temporary folder first, or to `keep`, where a second measurement finds them;
+    those that were never trained with sane BatchNorm statistics. A mapping names the models. `device` is another
     machine (`ssh://user@host`); `python` is an interpreter of this machine for the runtimes that this one lacks. Each
     runtime and thread count is one process, unless one thread count of ONNX Runtime and PyTorch is all that is asked
     for. For `rounds`, `seconds`, `narrow`, `limit` and `seed` see `time_interleaved`.
@@ -53,7 +64,8 @@ def bench(
     One dict for each of them: `{model, runtime, threads, batch, precision, median_ms, p10_ms, p90_ms, low_ms, high_ms,
     rounds, calls, ratio_to_fastest, ratio_low, ratio_high, tied, fraction_of_peak, max_error, wrong, version, params,
     macs, load_ms, memory_bytes, peak_bytes, cpus_used, device, error}`; see `pocketvision.measure.outcome.rows`.
-    InputError for no models, an unknown runtime, a file that its runtime cannot open, and when nothing can be timed.
+    InputError for no models, no or an unknown runtime, a file that none of the named runtimes can run or that its own
+    cannot open, and when nothing can be timed.
     """
     options: dict[str, Any] = {"rounds": rounds, "seconds": seconds, "narrow": narrow, "limit": limit, "seed": seed}
     return bench_report(models, runtime, threads, batch, device=device, python=python, keep=keep, show=show, **options)[
@@ -63,7 +75,7 @@ def bench(
 
 def bench_report(
     models: Model | Iterable[Model] | Mapping[str, Model],
-    runtime: str | Sequence[str] = "onnxruntime",
+    runtime: str | Sequence[str] | None = None,
     threads: int | Sequence[int] = 1,
     batch: int | Sequence[int] = 1,
     rounds: int = 15,
@@ -79,19 +91,23 @@ def bench_report(
     """What `bench` returns, and on what it was measured.
 
     `{results, warnings, machine, load: {before, during, after}, sgemm_gflops, time}`. `warnings` are sentences that
-    doubt the measurement; `machine` is from the very beginning, `load` from around the timing; `sgemm_gflops` is the
-    machine's practical peak by thread count, or one number for one thread count.
+    doubt the measurement; `machine` is from the very beginning, `load` from around the timing; `sgemm_gflops` is what
+    the better of numpy's and ONNX Runtime's float32 matrix products reaches (`machine_peaks.float32_peak`) by thread
+    count, or one number for one thread count.
     """
     thread_counts = [count or usable_cores() for count in _numbers(threads, 0, "{} threads")]
     batches = _numbers(batch, 1, "a batch of {}")
-    every, asked = runtime == "all", [runtime] if isinstance(runtime, str) else list(runtime)
+    own = runtime is None or runtime == "all"  # an exported file runs in the runtime that it is made for
+    asked = [USUAL] if runtime is None else [runtime] if isinstance(runtime, str) else list(runtime)
     everyone = named(models)
     with ExitStack() as stack:
         remote = open_device(device) if device is not None else None
         workers = stack.enter_context(Workers(remote, python))
-        runtimes = _installed(workers) if every else list(dict.fromkeys(asked))
+        runtimes = _installed(workers) if runtime == "all" else list(dict.fromkeys(asked))
+        if not runtimes:
+            raise _no_runtime(workers, runtime == "all")
         folder = Path(keep) if keep else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pocketvision-")))
-        used = _used(everyone, runtimes, every)
+        used = _used(everyone, runtimes, own)
         for name in used:
             workers.choose(name)
         inline = may_share(used, thread_counts, workers)
@@ -101,7 +117,9 @@ def bench_report(
         with Steps("exporting", len(everyone), show) as steps:
             for name, model in everyone.items():
                 if isinstance(model, FILES):
-                    entries += file_entries(name, file_of(model), runtimes, every, batches, seed)
+                    entries += file_entries(
+                        name, file_of(model), None if own else runtimes, workers, folder, batches, seed
+                    )
                 else:
                     entries += network_entries(name, model, runtimes, workers, folder, batches, seed, inline)
                 steps.done(len({entry.model for entry in entries}), name)
@@ -202,15 +220,22 @@ def _installed(workers: Workers) -> list[str]:
     return found
 
 
-def _used(everyone: Mapping[str, Model], runtimes: list[str], every: bool) -> list[str]:
-    """The runtimes that will run: an exported file brings its own."""
+def _no_runtime(workers: Workers, every: bool) -> InputError:
+    if not every:
+        return InputError(f"no runtime is named to time in: give one or more of {', '.join(RUNTIMES)}, or all")
+    where = workers.remote.name if workers.remote else "this machine"
+    return InputError(f"no runtime is installed on {where}: install one there, such as {USUAL}")
+
+
+def _used(everyone: Mapping[str, Model], runtimes: list[str], own: bool) -> list[str]:
+    """The runtimes that will run; `own`: an exported file brings its own."""
     for name in runtimes:
         if name not in RUNTIMES:
             get_runtime(name)
     only_files = all(isinstance(model, FILES) for model in everyone.values())
-    used = [] if only_files and every else list(runtimes)
+    used = [] if only_files and own else list(runtimes)
     for model in everyone.values():
-        if isinstance(model, FILES) and every:
+        if isinstance(model, FILES) and own:
             used.append(own_runtime(file_of(model)))
     return list(dict.fromkeys(used))
 

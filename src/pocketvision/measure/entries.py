@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from pocketvision.errors import InputError
 from pocketvision.measure import netfile
 from pocketvision.measure.pixels import random_pixels
+from pocketvision.measure.worker import in_a_line
 from pocketvision.measure.workers import Workers
 from pocketvision.runtimes import FROM_ONNX, SUFFIXES, get_runtime
 from pocketvision.runtimes.predictor import Exported
@@ -75,25 +78,39 @@ def own_runtime(path: Path) -> str:
     return own
 
 
-def file_entries(name: str, path: Path, runtimes: list[str], every: bool, batches: list[int], seed: int) -> list[Entry]:
-    """An exported file in its own runtime; our ONNX file also in those that read it, when they are asked for by name.
+def file_entries(
+    name: str,
+    path: Path,
+    runtimes: list[str] | None,
+    workers: Workers,
+    folder: Path,
+    batches: list[int],
+    seed: int,
+) -> Iterator[Entry]:
+    """An exported file in those of `runtimes` that can run it; None is its own. InputError when none of them can.
 
-    `every`: "all" was asked for, which for a file means its own. Elsewhere its own runtime says what is right.
+    Our ONNX file also runs in FROM_ONNX; then its own runtime says what is right.
     """
     own = own_runtime(path)
     able = [own, *(FROM_ONNX if own == "onnxruntime" else ())]
-    chosen = [own] if every else runtimes
-    wrong = [runtime for runtime in chosen if runtime not in able]
-    if wrong:
-        message = f"{path} runs in {own}, not in {wrong[0]}: leave out the runtime, or give the network itself"
-        raise InputError(message)
+    chosen = [own] if runtimes is None else [runtime for runtime in runtimes if runtime in able]
+    if not chosen:
+        others = ", ".join(runtimes or ())
+        raise InputError(f"{path} runs in {own}, not in {others}: leave out the runtime, or give the network itself")
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path")
     expected: Expected = {}
     if chosen != [own]:
         reference = get_runtime(own).load(path, 1)
         expected = {batch: reference.run(random_pixels(reference.preprocessing, batch, seed)) for batch in batches}
-    return [Entry(name, runtime, path, None, None, {} if runtime == own else expected) for runtime in chosen]
+    folder.mkdir(parents=True, exist_ok=True)
+    for runtime in chosen:
+        source: Path | None = path
+        error = None
+        if runtime != own and runtime in ENDINGS:  # it does not read ONNX files itself, its converter does
+            target = folder / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}{ENDINGS[runtime]}"
+            source, error = _made(partial(_convert, path, target, runtime, workers), name, runtime, len(chosen) == 1)
+        yield Entry(name, runtime, source, None, None, {} if runtime == own else expected, error)
 
 
 def network_entries(
@@ -117,14 +134,27 @@ def network_entries(
     folder = folder / netfile.digest(net)
     folder.mkdir(parents=True, exist_ok=True)
     for runtime in runtimes:
-        source, error = None, None
-        try:
-            source = net if inline and runtime == "torch" else _converted(net, runtime, workers, folder, costs.macs)
-        except InputError as reason:
-            if len(runtimes) == 1:
-                raise
-            error = str(reason)
+        source: Network | Path | None = net
+        error = None
+        if not (inline and runtime == "torch"):
+            make = partial(_converted, net, runtime, workers, folder, costs.macs)
+            source, error = _made(make, name, runtime, len(runtimes) == 1)
         yield Entry(name, runtime, source, costs.params, costs.macs, expected, error)
+
+
+def _made(make: Callable[[], Path], name: str, runtime: str, alone: bool) -> tuple[Path | None, str | None]:
+    """The file that `make` gives, or why there is none. What is `alone` is the user's to know at once: InputError."""
+    try:
+        return make(), None
+    except InputError as error:
+        if alone:
+            raise
+        return None, str(error)
+    except Exception as error:  # an exporter may raise anything: the others go on
+        reason = f"cannot export {name} for {runtime} ({in_a_line(error)}): leave one of them out"
+        if alone:
+            raise InputError(reason) from error
+        return None, reason
 
 
 def _converted(net: Network, runtime: str, workers: Workers, folder: Path, macs: int) -> Path:
@@ -138,6 +168,13 @@ def _converted(net: Network, runtime: str, workers: Workers, folder: Path, macs:
     if ending == ".onnx":
         return Path(get_runtime("onnxruntime").convert(net, target, macs))
     source = _converted(net, "onnxruntime", workers, folder, macs) if runtime in FROM_ONNX else _saved(net, folder)
+    return _convert(source, target, runtime, workers, macs)
+
+
+def _convert(source: Path, target: Path, runtime: str, workers: Workers, macs: int | None = None) -> Path:
+    """Have a worker write `target` from our model file or our ONNX file; what is there already is not made again."""
+    if target.exists():
+        return target
     reasons = []
     for place in workers.converters(runtime):
         try:

@@ -89,11 +89,11 @@ def rows(found: list[Measured], peaks: Mapping[int, float | None], device: str |
     `ratio_to_fastest`: the median over rounds of the ratio to the fastest (by `median_ms`, with the same threads and
     batch) in the same round, and `ratio_low`..`ratio_high` its 95 % interval; within noise it may be below 1. `tied`:
     its interval overlaps the fastest's, the two are not different. `fraction_of_peak`: 2 * macs * batch / median over
-    what sgemm reaches on these threads. `max_error`: the largest difference of a probability from PyTorch's on random
-    pixels, None for exported files in their own runtime; `wrong` answers are not timed. `load_ms`: from the file to the
-    first answer. `memory_bytes`, `peak_bytes`: by how much the process had grown then, and at most on the way (Linux;
-    the first network in a process pays for the engine's own pools). `cpus_used`: CPU time over wall time in the timed
-    turns, on average. `error`: why there are no times.
+    `machine_peaks.float32_peak` on these threads. `max_error`: the largest difference of a probability from PyTorch's
+    on random pixels, None for exported files in their own runtime; `wrong` answers are not timed. `load_ms`: from the
+    file to the first answer. `memory_bytes`, `peak_bytes`: by how much the process had grown then, and at most on the
+    way (Linux; the first network in a process pays for the engine's own pools). `cpus_used`: CPU time over wall time in
+    the timed turns, on average. `error`: why there are no times.
     """
     latencies = {number: summarise(one.taken) for number, one in enumerate(found) if one.taken}
     fastest: dict[tuple[int, int], int] = {}
