@@ -99,7 +99,7 @@ def warnings(
                 "other programs ran on it; measure again"
             )
         if threads > cores:
-            said.append(f"{runtime}: {threads} threads asked for, but there are {cores} cores: they wait for each other")
+            said.append(f"{runtime}: {threads} threads asked for on {cores} cores: they wait for each other")
         # On a busy machine threads wait for a core: nothing follows about the runtime.
         elif (threads > 1 and cpus < TOO_FEW * threads and busy <= BUSY) or cpus > TOO_MANY * threads:
             said.append(f"{runtime}: {threads} {'thread' if threads == 1 else 'threads'} asked for, {cpus:.1f} used")
