@@ -11,6 +11,7 @@ from pocketvision.errors import InputError
 
 # Libraries of the extra `train`: whoever lacks them has the small installation for devices.
 TRAIN_EXTRA = ("torch", "torchvision", "accelerate", "sklearn", "scipy", "matplotlib", "jinja2", "onnx")
+INTERRUPTED = 130  # what typer answers when it has caught Ctrl-C itself
 
 
 def make_app() -> typer.Typer:
@@ -36,6 +37,8 @@ def main() -> None:
     command = typer.main.get_command(make_app())
     try:
         status = command.main(arguments, prog_name="pocketvision", standalone_mode=False)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
     except InputError as error:
         status = _fail(str(error), 2)
         if debug:
