@@ -127,7 +127,13 @@ def judge() -> None:
             }
         )
     share = sum(verdict["stable"] for verdict in verdicts) / len(verdicts)
-    document["judgement"] = {"share": share, "within": WITHIN, "wanted": WANTED, "ratios": verdicts}
+    document["judgement"] = {
+        "share": share,
+        "within": WITHIN,
+        "wanted": WANTED,
+        "apart": apart(first, second),
+        "ratios": verdicts,
+    }
     save(document)
     text = "\n".join(tables(document, second))
     page = README.read_text()
@@ -136,6 +142,16 @@ def judge() -> None:
     print(text)
     if share < WANTED:
         sys.exit(f"only {share:.1%} of the ratios agree within {WITHIN - 1:.0%}: {WANTED:.0%} are wanted")
+
+
+def apart(first: dict[tuple[str, str, int], Row], second: dict[tuple[str, str, int], Row]) -> dict[str, int]:
+    """How many times (not ratios) of the two runs differ by more than their intervals, and by more than 10 % beyond."""
+    gaps = []
+    for key, row in second.items():
+        before = first.get(key)
+        if before and before["median_ms"] and row["median_ms"]:
+            gaps.append(max(row["low_ms"] / before["high_ms"], before["low_ms"] / row["high_ms"]))
+    return {"times": len(gaps), "beyond": sum(gap > 1 for gap in gaps), "far": sum(gap > WITHIN for gap in gaps)}
 
 
 def rows(found: dict[str, Any]) -> dict[tuple[str, str, int], Row]:
@@ -166,6 +182,9 @@ def tables(document: dict[str, Any], second: dict[tuple[str, str, int], Row]) ->
         "",
         f"**{stable} of {len(ratios)} ratios to the fastest ({judgement['share']:.1%}) agree within {WITHIN - 1:.0%} "
         "between the two runs.** The others are marked with a dagger.",
+        "",
+        f"Of the {judgement['apart']['times']} times themselves, {judgement['apart']['beyond']} differ by more than "
+        f"their intervals within a run, {judgement['apart']['far']} by more than {WITHIN - 1:.0%} beyond.",
         "",
         f"Commands: `{document['first']['command']}`, `{document['second']['command']}`.",
     ]
