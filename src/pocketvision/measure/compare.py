@@ -14,8 +14,8 @@ WHAT = ("model", "runtime", "threads", "batch", "precision", "device")  # what m
 MACHINE = ("cpu", "architecture", "cores", "memory", "system", "python", "governor", "instructions")
 LEAST_COMMON = 3  # rows from which the machine's own pace can be told from a change of one row
 PACE = 1.05  # the common pace that is worth a word
-# An interval is the noise within one run; two runs on a machine that others share differ by more. Of 126 rows of
-# experiments/engines, measured twice, 31 lay beyond both intervals, 2 by more than this.
+# An interval is the noise within one run; two runs on a machine that others share differ by more. Of 126 times in
+# experiments/engines, measured twice, 22 lay beyond both intervals, 1 by more than this.
 BETWEEN_RUNS = 1.10
 
 

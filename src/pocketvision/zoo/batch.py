@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REFERENCES = ("mobilenet_v3_small", "mobilenet_v2", "squeezenet_1.1")
 TIMES = ("ms", "low_ms", "high_ms")
 COSTS = ("params", "macs", "max_error", "error")
-LOOK = Look(rounds=9)  # fewer than a latency table takes: over a hundred networks in ten minutes
+LOOK = Look(rounds=9)  # fewer than a latency table takes: over a hundred networks in some five minutes
 
 
 @dataclass(frozen=True)
