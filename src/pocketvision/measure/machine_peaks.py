@@ -76,11 +76,15 @@ def with_peaks(
     known = {} if fresh else _read(path)
     records = {_possible(count, here): gflops for count, gflops in (reached or {}).items()}
     wanted = list(dict.fromkeys(_possible(count, here) for count in threads))
-    busy = busy_cores()
-    doubted = [n for n in wanted if _is_doubtful(known.get(str(n)), busy, records.get(n, 0.0))]
-    if doubted:
-        with Steps("measuring the machine", len(doubted), show) as steps:
-            for number, count in enumerate(doubted, 1):
+
+    def doubted(busy: float | None) -> list[int]:
+        return [n for n in wanted if _is_doubtful(known.get(str(n)), busy, records.get(n, 0.0))]
+
+    busy = busy_cores() if doubted(busy=0.0) else None  # a look takes 0.3 s: not where all is known
+    missing = doubted(busy)
+    if missing:
+        with Steps("measuring the machine", len(missing), show) as steps:
+            for number, count in enumerate(missing, 1):
                 found = _measure(count, here) | {"busy_cores": busy, "reached": records.get(count)}
                 known[str(count)] = _better(known.get(str(count)), found)
                 steps.done(number, f"{count} thread{'s' if count > 1 else ''}")

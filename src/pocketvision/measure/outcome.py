@@ -42,6 +42,11 @@ class Measured:
     def __post_init__(self) -> None:
         self.error = self.entry.error
 
+    @property
+    def macs(self) -> int | None:
+        """Of one image; a file may only tell when it is open."""
+        return self.entry.macs or self.opened.get("macs")
+
     def check(self) -> None:
         """Compare the worker's answer with PyTorch's."""
         expected = self.entry.expected.get(self.batch)
@@ -77,9 +82,8 @@ def reached(found: Iterable[Measured], threads: int) -> float:
     """The most GFLOP/s that anything did on `threads` threads."""
     fastest = 0.0
     for one in found:
-        macs = one.entry.macs or one.opened.get("macs")
-        if one.threads == threads and one.taken and macs:
-            fastest = max(fastest, 2 * macs * one.batch / summarise(one.taken).median_ms / 1e6)
+        if one.threads == threads and one.taken and one.macs:
+            fastest = max(fastest, 2 * one.macs * one.batch / summarise(one.taken).median_ms / 1e6)
     return fastest
 
 
@@ -116,7 +120,7 @@ def _row(
     peaks: Mapping[int, float | None],
     device: str | None,
 ) -> dict[str, Any]:
-    macs = one.entry.macs or one.opened.get("macs")
+    macs = one.macs
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
