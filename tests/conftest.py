@@ -1,4 +1,4 @@
-"""What every test may ask for: the shared reference data, a cache of its own, the real command line."""
+"""What every test may ask for: the shared reference data, a cache of its own, the command line."""
 
 from __future__ import annotations
 
@@ -72,3 +72,21 @@ def run_cli() -> Callable[..., Ran]:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def call_cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """`run_cli` inside this process: seconds cheaper, because nothing is imported anew. Some of each kind are real."""
+    from pocketvision.cli import main
+
+    def call(*args: object, cwd: Path | None = None) -> Ran:
+        capsys.readouterr()
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "argv", ["pocketvision", *map(str, args)])
+            if cwd is not None:
+                patch.chdir(cwd)
+            main()
+        assert isinstance(ended.value.code, int)
+        return Ran(ended.value.code, *capsys.readouterr())
+
+    return call

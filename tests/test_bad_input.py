@@ -119,13 +119,20 @@ def listing(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_one_sentence_and_status_2(case: str, place: Path, run_cli: Callable, tmp_path: Path) -> None:
+REAL = ("missing path", "weights of something else", "picture missing", "unknown command")  # also in their own process
+
+
+@pytest.mark.parametrize(
+    ("case", "process"), [*((case, "call_cli") for case in CASES), *((c, "run_cli") for c in REAL)]
+)
+def test_one_sentence_and_status_2(
+    case: str, process: str, place: Path, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     arguments, said = CASES[case]
     before = listing(place)
     if arguments[0] in ("fit", "train") and "--out" not in arguments:
         arguments = [*arguments, "--out", str(tmp_path / "run")]
-    status, stdout, stderr = run_cli(*arguments, cwd=place)
+    status, stdout, stderr = request.getfixturevalue(process)(*arguments, cwd=place)
     lines = stderr.strip().splitlines()
     assert status == 2, stderr
     assert stdout == ""
@@ -143,8 +150,8 @@ def test_an_output_folder_without_permission(place: Path, run_cli: Callable, tmp
     assert status == 2 and stderr.startswith("error: ") and not any(tmp_path.iterdir())
 
 
-def test_json_is_the_only_thing_on_standard_output(run_cli: Callable) -> None:
-    status, stdout, _ = run_cli("models", "mobilenet_v1*", "--json")
+def test_json_is_the_only_thing_on_standard_output(call_cli: Callable) -> None:
+    status, stdout, _ = call_cli("models", "mobilenet_v1*", "--json")
     rows = json.loads(stdout)
     assert status == 0 and len(rows) == 18
     keys = {"name", "family", "width", "resolution", "params", "macs", "published_top1", "source"}
