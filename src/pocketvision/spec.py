@@ -35,13 +35,18 @@ class Conventions:
 
 
 class Row(Protocol):
-    """One line of the table: `out` channels, spatial `stride`, and how to build it on `cin` channels."""
+    """One line of the table: `out` channels, spatial `stride`, and how to build it on `cin` channels.
+
+    `scaled` is the line at another width: `cin` are its input channels in the table, `scaled_cin` those that the scaled
+    line before it has. Lines that hand their channels on have as many as come in.
+    """
 
     @property
     def out(self) -> int: ...
     @property
     def stride(self) -> int: ...
     def build(self, cin: int, conventions: Conventions) -> nn.Module: ...
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Row: ...
 
 
 class Head(Protocol):
@@ -128,8 +133,12 @@ def total_stride(rows: Rows) -> int:
 
 
 def widen(rows: Rows, width: float) -> Rows:
-    """Width multiplier of a table whose rows scale one by one: every layer thinner (or wider) by the same factor."""
-    scaled: list[Row] = [row.scaled(width) for row in rows]  # type: ignore[attr-defined]
+    """Width multiplier: every layer thinner (or wider) by the same factor."""
+    scaled: list[Row] = []
+    for i, row in enumerate(rows):
+        # The first line reads the image, whose channels no width changes: any number stands for them.
+        cin, scaled_cin = (rows[i - 1].out, scaled[-1].out) if i else (1, 1)
+        scaled.append(row.scaled(width, cin, scaled_cin))
     return tuple(scaled)
 
 

@@ -44,5 +44,5 @@ class Asymmetric:
     def build(self, cin: int, conventions: Conventions) -> AsymmetricConv:
         return AsymmetricConv(cin, self.out, self.kernel, self.stride, self.act, conventions)
 
-    def scaled(self, width: float) -> Asymmetric:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Asymmetric:
         return replace(self, out=make_divisible(self.out * width))

@@ -69,7 +69,7 @@ class Bottleneck:
             self.separable, self.early, conventions,
         )  # fmt: skip
 
-    def scaled(self, width: float) -> Bottleneck:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Bottleneck:
         squeeze = make_divisible(self.squeeze * width) if self.squeeze else 0
         return replace(
             self, narrow=make_divisible(self.narrow * width), out=make_divisible(self.out * width), squeeze=squeeze

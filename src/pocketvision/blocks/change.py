@@ -26,6 +26,19 @@ def _replace(row: Row, **changes: Any) -> Row:
     return dataclasses.replace(row, **changes)  # type: ignore[type-var]
 
 
+def changed(rows: Rows, kind: type, **fields: Any) -> Rows:
+    """Every row of one kind with other values in some of its columns. InputError when the table has no such row."""
+    if not any(isinstance(row, kind) for row in rows):
+        kinds = ", ".join(dict.fromkeys(type(row).__name__ for row in rows))
+        raise InputError(f"this table has no row {kind.__name__} ({kinds}): nothing of it would change")
+    return tuple(_replace(row, **fields) if isinstance(row, kind) else row for row in rows)
+
+
+def with_kernel_at_most(rows: Rows, side: int) -> Rows:
+    """Every larger kernel of the table becomes `side` x `side`."""
+    return tuple(_replace(row, kernel=side) if getattr(row, "kernel", side) > side else row for row in rows)
+
+
 def with_activation(rows: Rows, act: Activation) -> Rows:
     """Every activation of the table becomes `act`; linear lines stay linear."""
     return tuple(_replace(row, act=act) if getattr(row, "act", "linear") != "linear" else row for row in rows)

@@ -94,7 +94,7 @@ class Conv:
     def build(self, cin: int, conventions: Conventions) -> ConvBN:
         return ConvBN(cin, self.out, self.kernel, self.stride, act=self.act, conventions=conventions)
 
-    def scaled(self, width: float) -> Conv:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Conv:
         return replace(self, out=make_divisible(self.out * width))
 
 

@@ -62,7 +62,7 @@ class Fire:
     def build(self, cin: int, conventions: Conventions) -> FireModule:
         return FireModule(cin, self.squeeze, self.one, self.three, self.act, self.bypass)
 
-    def scaled(self, width: float) -> Fire:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Fire:
         """Both expansions together follow the rule of every other row, so that poolings around stay equal to them."""
         out = make_divisible(self.out * width)
         return replace(self, squeeze=make_divisible(self.squeeze * width), one=out // 2, three=out - out // 2)

@@ -50,5 +50,5 @@ class Flattened:
     def build(self, cin: int, conventions: Conventions) -> FlattenedConv:
         return FlattenedConv(cin, self.out, self.kernel, self.stride, self.act, conventions)
 
-    def scaled(self, width: float) -> Flattened:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Flattened:
         return replace(self, out=make_divisible(self.out * width))

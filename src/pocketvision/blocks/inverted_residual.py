@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from pocketvision.blocks.activations import Activation, Gate
-from pocketvision.blocks.conv import Conv, ConvBN
+from pocketvision.blocks.conv import ConvBN
 from pocketvision.blocks.squeeze_excite import SqueezeExcite
-from pocketvision.spec import Conventions, Rows, make_divisible
+from pocketvision.spec import Conventions, make_divisible
 
 
 class InvertedResidual(nn.Module):
@@ -65,21 +65,7 @@ class Bneck:
         )
 
     def scaled(self, width: float, cin: int, scaled_cin: int) -> Bneck:
-        """Width multiplier as the authors' code has it: the ratio of wide to narrow channels stays.
-
-        `cin` are the input channels in the table, `scaled_cin` those of the scaled row before.
-        """
+        """Width multiplier as the authors' code has it: the ratio of wide to narrow channels stays."""
         expand = make_divisible(scaled_cin * self.expand / cin)
         squeeze = make_divisible(expand / 4) if self.squeeze else 0
         return replace(self, expand=expand, squeeze=squeeze, out=make_divisible(self.out * width))
-
-
-def widen(rows: Rows, width: float) -> Rows:
-    """A table of convolutions and inverted residuals with every column thinner (or wider) by `width`."""
-    scaled: list[Conv | Bneck] = []
-    for i, row in enumerate(rows):
-        if isinstance(row, Bneck):
-            scaled.append(row.scaled(width, rows[i - 1].out, scaled[-1].out))
-        elif isinstance(row, Conv):
-            scaled.append(row.scaled(width))
-    return tuple(scaled)

@@ -38,5 +38,5 @@ class Plain:
     def build(self, cin: int, conventions: Conventions) -> ConvBias:
         return ConvBias(cin, self.out, self.kernel, self.stride, self.padding, self.act)
 
-    def scaled(self, width: float) -> Plain:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Plain:
         return replace(self, out=make_divisible(self.out * width))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from pocketvision.errors import InputError
-from pocketvision.spec import Conventions, make_divisible
+from pocketvision.spec import Conventions
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,5 @@ class MaxPool:
             raise InputError(f"a row MaxPool of {self.out} channels follows one with {cin}: give both the same number")
         return nn.MaxPool2d(self.kernel, self.stride, self.padding, ceil_mode=self.ceil)
 
-    def scaled(self, width: float) -> MaxPool:
-        return replace(self, out=make_divisible(self.out * width))
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> MaxPool:
+        return replace(self, out=scaled_cin)

@@ -47,5 +47,5 @@ class Separable:
     def build(self, cin: int, conventions: Conventions) -> SeparableConv:
         return SeparableConv(cin, self.out, self.kernel, self.stride, self.act, conventions)
 
-    def scaled(self, width: float) -> Separable:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Separable:
         return replace(self, out=make_divisible(self.out * width))

@@ -59,6 +59,6 @@ class ShuffleV1:
     def build(self, cin: int, conventions: Conventions) -> ShuffleUnit:
         return ShuffleUnit(cin, self.out, self.groups, self.stride, self.first, self.act, conventions)
 
-    def scaled(self, width: float) -> ShuffleV1:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> ShuffleV1:
         """The bottleneck, a quarter, must still be divided by the groups."""
         return replace(self, out=make_divisible(self.out * width, 4 * self.groups))

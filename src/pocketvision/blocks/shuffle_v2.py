@@ -11,7 +11,7 @@ from pocketvision.blocks.activations import Activation, Gate
 from pocketvision.blocks.conv import ConvBN
 from pocketvision.blocks.shuffle import channel_shuffle
 from pocketvision.blocks.squeeze_excite import SqueezeExcite
-from pocketvision.spec import Conventions
+from pocketvision.spec import Conventions, make_divisible
 
 
 class SplitUnit(nn.Module):
@@ -69,6 +69,9 @@ class ShuffleV2:
         return SplitUnit(
             cin, self.out, self.kernel, self.stride, self.act, self.squeeze, self.gate, self.residual, conventions
         )
+
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> ShuffleV2:
+        return self.with_out(make_divisible(self.out * width, 4))
 
     def with_out(self, out: int) -> ShuffleV2:
         squeeze = max(1, self.squeeze * out // self.out) if self.squeeze else 0

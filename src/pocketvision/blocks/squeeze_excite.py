@@ -40,5 +40,5 @@ class Excite:
     def build(self, cin: int, conventions: Conventions) -> SqueezeExcite:
         return SqueezeExcite(cin, self.squeeze, self.gate)
 
-    def scaled(self, width: float) -> Excite:
-        return replace(self, out=make_divisible(self.out * width), squeeze=make_divisible(self.squeeze * width))
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Excite:
+        return replace(self, out=scaled_cin, squeeze=make_divisible(self.squeeze * width))

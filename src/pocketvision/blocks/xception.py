@@ -86,7 +86,7 @@ class Xblock:
     def build(self, cin: int, conventions: Conventions) -> XceptionBlock:
         return XceptionBlock(cin, self.widths, self.stride, self.activate, self.act, conventions)
 
-    def scaled(self, width: float) -> Xblock:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Xblock:
         return replace(self, widths=tuple(make_divisible(channels * width) for channels in self.widths))
 
 
@@ -102,5 +102,5 @@ class Sepconv:
     def build(self, cin: int, conventions: Conventions) -> BareSeparable:
         return BareSeparable(cin, self.out, self.kernel, self.stride, self.act, conventions)
 
-    def scaled(self, width: float) -> Sepconv:
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Sepconv:
         return replace(self, out=make_divisible(self.out * width))

@@ -6,7 +6,7 @@ makes n fragments of c / sqrt(n) channels cost as many multiply-adds as one of c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -45,3 +45,6 @@ class Fragments:
 
     def build(self, cin: int, conventions: Conventions) -> FragmentsBlock:
         return FragmentsBlock(cin, self.number, self.parallel, conventions)
+
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Fragments:
+        return replace(self, out=scaled_cin)

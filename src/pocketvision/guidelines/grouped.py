@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pocketvision.blocks import ConvBN
-from pocketvision.spec import Conventions
+from pocketvision.spec import Conventions, make_divisible
 
 
 @dataclass(frozen=True)
@@ -21,3 +21,6 @@ class Grouped:
 
     def build(self, cin: int, conventions: Conventions) -> ConvBN:
         return ConvBN(cin, self.out, 1, groups=self.groups, act="linear", conventions=conventions)
+
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Grouped:
+        return replace(self, out=make_divisible(self.out * width, self.groups))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,3 +46,6 @@ class Unit:
 
     def build(self, cin: int, conventions: Conventions) -> ElementwiseUnit:
         return ElementwiseUnit(cin, self.relu, self.shortcut, conventions)
+
+    def scaled(self, width: float, cin: int, scaled_cin: int) -> Unit:
+        return replace(self, out=scaled_cin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pocketvision.blocks import inverted_residual
 from pocketvision.models import (
     mnasnet,
     mobilenet_v1,
@@ -26,12 +25,12 @@ MODELS: dict[str, Family] = {
     "mobilenet_v1_full": Family(V1.FULL, V1.HEAD, V1.CONVENTIONS),
     "mobilenet_v1_shallow": Family(V1.SHALLOW, V1.HEAD, V1.CONVENTIONS),
     "mobilenet_v2": Family(V2.TRUNK, V2.HEAD, V2.CONVENTIONS, V2.widen),
-    "mobilenet_v3_large": Family(V3.LARGE, V3.LARGE_HEAD, V3.CONVENTIONS, inverted_residual.widen),
-    "mobilenet_v3_small": Family(V3.SMALL, V3.SMALL_HEAD, V3.CONVENTIONS, inverted_residual.widen),
+    "mobilenet_v3_large": Family(V3.LARGE, V3.LARGE_HEAD, V3.CONVENTIONS),
+    "mobilenet_v3_small": Family(V3.SMALL, V3.SMALL_HEAD, V3.CONVENTIONS),
     "mobilenet_v3_large_minimalistic": Family(
-        V3.minimalistic(V3.LARGE), V3.LARGE_MINIMALISTIC_HEAD, V3.CONVENTIONS, inverted_residual.widen),
+        V3.minimalistic(V3.LARGE), V3.LARGE_MINIMALISTIC_HEAD, V3.CONVENTIONS),
     "mobilenet_v3_small_minimalistic": Family(
-        V3.minimalistic(V3.SMALL), V3.SMALL_MINIMALISTIC_HEAD, V3.CONVENTIONS, inverted_residual.widen),
+        V3.minimalistic(V3.SMALL), V3.SMALL_MINIMALISTIC_HEAD, V3.CONVENTIONS),
     "mnasnet_a1": Family(mnasnet.A1, mnasnet.HEAD, mnasnet.CONVENTIONS, mnasnet.widen),
     "mnasnet_b1": Family(mnasnet.B1, mnasnet.HEAD, mnasnet.CONVENTIONS, mnasnet.widen),
     "mnasnet_small": Family(mnasnet.SMALL, mnasnet.HEAD, mnasnet.CONVENTIONS, mnasnet.widen),

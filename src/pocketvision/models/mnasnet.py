@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pocketvision.blocks import Bneck, Conv, inverted_residual
+from pocketvision import spec
+from pocketvision.blocks import Bneck, Conv
 from pocketvision.heads import Classifier
 from pocketvision.spec import Conventions, Rows
 
@@ -85,7 +86,7 @@ CONVENTIONS = Conventions(bn_eps=1e-3, bn_momentum=0.01)  # the authors' code: e
 
 def widen(rows: Rows, width: float) -> Rows:
     """Width multiplier: the last convolution keeps its 1280 channels, attention is a quarter of a block's input."""
-    scaled = list(inverted_residual.widen(rows[:-1], width))
+    scaled = list(spec.widen(rows[:-1], width))
     for i, row in enumerate(scaled):
         if isinstance(row, Bneck) and row.squeeze:
             scaled[i] = replace(row, squeeze=round(scaled[i - 1].out / 4))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pocketvision.blocks import Bneck, Conv, inverted_residual
+from pocketvision import spec
+from pocketvision.blocks import Bneck, Conv
 from pocketvision.heads import Classifier
 from pocketvision.spec import Conventions, Rows
 
@@ -37,4 +38,5 @@ CONVENTIONS = Conventions()
 
 def widen(rows: Rows, width: float) -> Rows:
     """Width multiplier; below 1 the last convolution keeps its 1280 channels (section 6.1)."""
-    return (*inverted_residual.widen(rows[:-1], width), *inverted_residual.widen(rows[-1:], max(1.0, width)))
+    *scaled, _ = spec.widen(rows, width)
+    return (*scaled, rows[-1].scaled(max(1.0, width), rows[-2].out, scaled[-1].out))

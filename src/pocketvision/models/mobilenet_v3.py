@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pocketvision.blocks import Bneck, Conv
-from pocketvision.blocks.change import with_activation, without_squeeze_excite
+from pocketvision.blocks.change import with_activation, with_kernel_at_most, without_squeeze_excite
 from pocketvision.heads import Classifier, Dense
 from pocketvision.spec import Conventions, Rows
 
@@ -59,7 +59,7 @@ def minimalistic(rows: Rows) -> Rows:
     Source: tensorflow/models research/slim/nets/mobilenet, "minimalistic".
     """
     plain = with_activation(without_squeeze_excite(rows), "relu")
-    return tuple(replace(row, kernel=3) if isinstance(row, Bneck) else row for row in plain)
+    return with_kernel_at_most(plain, 3)
 
 
 LARGE_HEAD = Classifier(1000, (Dense(1280, "hswish"),), dropout=0.2)

@@ -5,10 +5,8 @@ Here for comparison: the hourglass that V2's spindle turned inside out. The stri
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pocketvision.blocks import Bottleneck, Conv, MaxPool
-from pocketvision.blocks.change import with_squeeze_excite
+from pocketvision.blocks.change import changed, with_squeeze_excite
 from pocketvision.heads import Classifier
 from pocketvision.spec import Conventions, Rows
 
@@ -39,7 +37,7 @@ RESNET_50 = (
 
 def with_separable(rows: Rows) -> Rows:
     """Every 3x3 convolution as MobileNetV1 has it: depthwise, then 1x1."""
-    return tuple(replace(row, separable=True) if isinstance(row, Bottleneck) else row for row in rows)
+    return changed(rows, Bottleneck, separable=True)
 
 
 SE_RESNET_50 = with_squeeze_excite(RESNET_50, "sigmoid", 16)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pocketvision.blocks import Conv, MaxPool, ShuffleV1
+from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.spec import Conventions, Row, Rows, make_divisible
 
@@ -37,11 +40,22 @@ CONVENTIONS = Conventions()
 def widen(rows: Rows, width: float) -> Rows:
     """Width multiplier ("0.5x"): the groups must divide every layer, the stem too, which the first unit hands on."""
     groups = max(row.groups for row in rows if isinstance(row, ShuffleV1))
-    stem = make_divisible(24 * width, max(2, groups))
-    units = (row.scaled(width) for row in rows[2:] if isinstance(row, ShuffleV1))
-    return (Conv(3, stem, "relu", 2), MaxPool(3, stem), *units)
+    stem, *others = rows
+    first = replace(stem, out=make_divisible(stem.out * width, max(2, groups)))  # type: ignore[type-var]
+    scaled: list[Row] = [first]
+    for i, row in enumerate(others):
+        scaled.append(row.scaled(width, rows[i].out, scaled[-1].out))
+    return tuple(scaled)
 
 
 def with_groups(rows: Rows, groups: int) -> Rows:
-    """The table's other column: more groups, more channels, the same cost."""
-    return trunk(groups)
+    """The table's other column: more groups, more channels, the same cost. InputError for other rows than its own."""
+    turned: list[Row] = []
+    for row in rows:
+        if isinstance(row, ShuffleV1) and row.out in CHANNELS.get(row.groups, ()):
+            turned.append(replace(row, groups=groups, out=CHANNELS[groups][CHANNELS[row.groups].index(row.out)]))
+        elif isinstance(row, Conv | MaxPool):
+            turned.append(row)
+        else:
+            raise InputError(f"{row} has no other column for {groups} groups: choose the groups before other changes")
+    return tuple(turned)

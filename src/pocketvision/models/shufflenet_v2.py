@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pocketvision.blocks import Conv, MaxPool, ShuffleV2
+from pocketvision.blocks.change import changed
 from pocketvision.heads import Classifier
 from pocketvision.spec import Conventions, Row, Rows, make_divisible
 
@@ -48,16 +49,18 @@ def widen(rows: Rows, width: float) -> Rows:
     """The paper's column where it has one, else every stage by the same factor; the stem stays, as in the paper."""
     column = COLUMNS.get(width, {})
     scaled: list[Row] = []
-    for row in rows:
+    in_stem = True
+    for i, row in enumerate(rows):
+        in_stem = in_stem and isinstance(row, Conv | MaxPool)
         if isinstance(row, ShuffleV2):
             scaled.append(row.with_out(column.get(row.out, make_divisible(row.out * width, 4))))
-        elif isinstance(row, Conv) and row.kernel == 1:
+        elif isinstance(row, Conv) and row.kernel == 1 and not in_stem:
             scaled.append(replace(row, out=column.get(row.out, 1024 if width < 2 else make_divisible(row.out * width))))
         else:
-            scaled.append(row)
+            scaled.append(row if in_stem else row.scaled(width, rows[i - 1].out, scaled[-1].out))
     return tuple(scaled)
 
 
 def with_residual(rows: Rows) -> Rows:
     """The appendix's variant: a shortcut around the branch of every unit that keeps the size."""
-    return tuple(replace(row, residual=True) if isinstance(row, ShuffleV2) else row for row in rows)
+    return changed(rows, ShuffleV2, residual=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pocketvision.blocks import Fire, MaxPool, Plain
+from pocketvision.blocks.change import changed
 from pocketvision.blocks.fire import Bypass
 from pocketvision.heads import ConvClassifier
 from pocketvision.spec import Conventions, Rows
@@ -52,4 +51,4 @@ BYPASSES: tuple[Bypass, ...] = ("none", "simple", "complex")
 
 def with_bypass(rows: Rows, bypass: Bypass) -> Rows:
     """The table with shortcuts around its fire modules (section 6, figure 2)."""
-    return tuple(replace(row, bypass=bypass) if isinstance(row, Fire) else row for row in rows)
+    return changed(rows, Fire, bypass=bypass)
