@@ -25,10 +25,11 @@ from pocketvision.heads import Classifier
 from pocketvision.measure import device as device_module
 from pocketvision.measure import entries, netfile, watch
 from pocketvision.measure.bench import bench, bench_report
+from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.device import Local, open_device
 from pocketvision.measure.entries import Entry, named
 from pocketvision.measure.outcome import Measured, judge, rows
-from pocketvision.measure.turns import take_turns
+from pocketvision.measure.turns import calls_of, take_turns
 from pocketvision.measure.worker import Worker, random_pixels
 from pocketvision.measure.workers import Client, Inline, Workers
 from pocketvision.network import Network, build
@@ -101,7 +102,8 @@ def test_the_worker_answers_line_by_line(onnx_file: Path) -> None:
     assert (opened["id"], opened["runtime"], opened["macs"]) == (0, "onnxruntime", 1000)
     assert opened["load_ms"] > 0 and opened["params"] == runnable.info["params"]
     assert warm == {}
-    assert len(turn["seconds"]) == 3 and min(turn["seconds"]) > 0
+    calls = calls_of(turn)
+    assert len(calls) == 3 and all(0 < call.least <= call.wall for call in calls)
     assert turn["cpus_used"] > 0 and turn["cpu_seconds"] > 0
     assert "one process per thread count" in threads["error"]
     assert "there is no file" in nowhere["error"]
@@ -207,11 +209,11 @@ def test_batches_begin_with_the_same_image() -> None:
 def test_turns_are_shuffled_and_failures_stand_aside() -> None:
     log: list[str] = []
 
-    def turn(name: str) -> list[float]:
+    def turn(name: str) -> list[TimedCall]:
         log.append(name)
         if name == "c" and log.count("c") == 3:
             raise InputError("c broke")
-        return [0.001, 0.002, 0.003]
+        return [TimedCall(0.001), TimedCall(0.002), TimedCall(0.003)]
 
     taken, failed = take_turns({name: lambda name=name: turn(name) for name in "abc"}, rounds=8, seed=1)
     assert failed == {"c": "c broke"}
@@ -235,7 +237,7 @@ def test_an_answer_is_judged_by_the_range_of_the_right_ones() -> None:
 
 def measured(model: str, medians: list[float], threads: int = 1) -> Measured:
     one = Measured(Entry(model, "onnxruntime", None, 10, 1_000_000, {}), threads, 1)
-    one.taken = [[seconds] * 3 for seconds in medians]
+    one.taken = [[TimedCall(seconds)] * 3 for seconds in medians]
     return one
 
 

@@ -22,6 +22,7 @@ from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import pin
 from pocketvision.measure.bench import bench, bench_report, named
+from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.latency import Latency, median_interval, summarise, take_rounds, time_interleaved
 from pocketvision.measure.machine import machine, sgemm_gflops
 from pocketvision.measure.pin import choose, pinned
@@ -155,7 +156,7 @@ def test_interval_covers_the_median_as_often_as_it_says() -> None:
 
 
 def test_summary_weighs_rounds_alike() -> None:
-    rounds = [[0.001, 0.001, 0.009]] * 7 + [[0.005, 0.005, 0.005]] * 3
+    rounds = [[TimedCall(x) for x in turn] for turn in [[0.001, 0.001, 0.009]] * 7 + [[0.005, 0.005, 0.005]] * 3]
     found = summarise(rounds)
     assert (found.median_ms, found.rounds, found.calls) == (1, 10, 30)
     assert (found.low_ms, found.high_ms) == (1, 5)  # ranks 2 and 9 of seven ones and three fives

@@ -23,13 +23,15 @@ from statistics import median
 from typing import Any
 
 import pocketvision as pv
+from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.compare import compare
 from pocketvision.measure.device import Device, Local
 from pocketvision.measure.latency import median_interval, summarise
 from pocketvision.measure.machine import machine
+from pocketvision.measure.quiet import counted
 from pocketvision.measure.remote import open_device
 from pocketvision.measure.settle import settled
-from pocketvision.measure.turns import take_turns
+from pocketvision.measure.turns import take_turns, worker_turn
 from pocketvision.measure.workers import Client
 
 HERE = Path(__file__).parent
@@ -83,8 +85,8 @@ def main() -> None:
         print(line)
 
 
-def repeat(server: Loopback, paths: list[Path], rounds: int, seed: int) -> dict[tuple[str, str], list[list[float]]]:
-    """Seconds by (place, network) and round."""
+def repeat(server: Loopback, paths: list[Path], rounds: int, seed: int) -> dict[tuple[str, str], list[list[TimedCall]]]:
+    """Timed calls by (place, network) and round."""
     devices: list[Device] = [Local(), Local()]
     try:
         devices.append(open_device(server.device))
@@ -95,18 +97,13 @@ def repeat(server: Loopback, paths: list[Path], rounds: int, seed: int) -> dict[
                 opened = client.ask("open", runtime="onnxruntime", path=device.put(path), threads=1, cpus=cpus)
                 cpus = opened["cpus"]
                 client.ask("warm", id=opened["id"], seconds=0.05)
-                turns[place, path.stem] = partial(turn, client, opened["id"])
+                turns[place, path.stem] = partial(worker_turn, client, opened["id"])
         taken, failed = take_turns(turns, rounds, seed=seed)
         assert not failed, failed
         return taken
     finally:
         for device in devices:
             device.close()
-
-
-def turn(client: Client, number: int) -> list[float]:
-    seconds: list[float] = client.ask("turn", id=number)["seconds"]
-    return seconds
 
 
 def command(paths: list[Path], device: str | None, out: Path) -> dict[str, Any]:
@@ -137,7 +134,7 @@ def compared(network: str, repeats: list[Any], commands: list[Any], verdicts: li
         ratios, overlapping = [], 0
         for taken in repeats:
             here, there = taken["here", network], taken[place, network]
-            ratios.append(median(median(b) / median(a) for a, b in zip(here, there, strict=True)))
+            ratios.append(median(median(counted(b)) / median(counted(a)) for a, b in zip(here, there, strict=True)))
             a, b = summarise(here), summarise(there)
             overlapping += a.low_ms <= b.high_ms and b.low_ms <= a.high_ms
         row[f"{place} / here"] = {

@@ -16,7 +16,7 @@ from pocketvision.measure.latency import Latency, summarise, time_interleaved
 from pocketvision.measure.machine import machine
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.remote import is_remote
-from pocketvision.measure.turns import take_turns
+from pocketvision.measure.turns import take_turns, worker_turn
 from pocketvision.runtimes import get_runtime
 
 WARMUP = 0.05  # s, as `time_interleaved` has it
@@ -79,7 +79,7 @@ class There:
             worker.clear()
             for number in opened:
                 worker.ask("warm", id=number, seconds=WARMUP)
-            turns = {number: partial(_turn, worker, number) for number in opened}
+            turns = {number: partial(worker_turn, worker, number) for number in opened}
             taken, failed = take_turns(turns, **asdict(look))
         if failed:
             raise InputError(next(iter(failed.values())))
@@ -92,11 +92,6 @@ class There:
 
     def close(self) -> None:
         self._place.close()
-
-
-def _turn(worker: place.Session, number: int) -> list[float]:
-    seconds: list[float] = worker.ask("turn", id=number)["seconds"]
-    return seconds
 
 
 def open_call(runtime: str, path: Path, threads: int) -> Callable[[], object]:

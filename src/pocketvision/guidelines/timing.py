@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from pocketvision.guidelines.experiment import Experiment
 from pocketvision.guidelines.rotations import rotate, scale
+from pocketvision.measure.calls import Call
 from pocketvision.measure.count import count
-from pocketvision.measure.latency import Call, take_rounds
+from pocketvision.measure.latency import take_rounds
 from pocketvision.measure.outcome import judge
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.pixels import random_pixels
+from pocketvision.measure.quiet import counted
 from pocketvision.network import build
 from pocketvision.runtimes import get_runtime
 
@@ -96,7 +98,7 @@ def measure(times: Times, runtime: str, threads: int) -> None:
                     calls[key[0]] = partial(runnable.run, times.ready[key].pixels)
             seed = 1000 * times.batches + column
             for label, rounds in take_rounds(calls, threads, ROUNDS, warmup=WARMUP, seed=seed).items():
-                times.ms[label, column].append([1e3 * median(turn) for turn in rounds])
+                times.ms[label, column].append([1e3 * median(counted(turn)) for turn in rounds])
     times.batches += 1
     times.seconds = time.monotonic() - started
 

@@ -23,7 +23,7 @@ from pocketvision.measure.latency import Latency, summarise
 from pocketvision.measure.pieces import Piece
 from pocketvision.measure.place import Here, Place, Session
 from pocketvision.measure.settle import settled
-from pocketvision.measure.turns import take_turns
+from pocketvision.measure.turns import take_turns, worker_turn
 from pocketvision.network import Network, build
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes.torch import thread_count
@@ -119,7 +119,7 @@ class _Batch:
         ask, look = self.worker.ask, self.how.look
         for number in self.opened:
             ask("warm", id=number, seconds=WARMUP, turn=look.seconds)
-        turns = {number: partial(self._turn, number) for number in self.opened}
+        turns = {number: partial(worker_turn, self.worker, number) for number in self.opened}
         rounds, failed = take_turns(turns, look.rounds)
         for reason in failed.values():
             raise InputError(reason)
@@ -133,10 +133,6 @@ class _Batch:
         """The times of a clocked network's parts."""
         found = self.worker.ask("rows", id=number, rounds=self.how.look.rounds)["rows"]
         return {part: dict(zip(NOTHING, times, strict=True)) for part, *times in found}
-
-    def _turn(self, number: int) -> list[float]:
-        seconds: list[float] = self.worker.ask("turn", id=number)["seconds"]
-        return seconds
 
     def _export(self, spec: Spec) -> Network | Path:
         """A fresh network in which numbers stay ordinary, as a file if it needs one."""

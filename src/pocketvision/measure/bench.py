@@ -11,6 +11,7 @@ from typing import Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure import watch
+from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.device import Device, open_device
 from pocketvision.measure.entries import (
     FILES,
@@ -185,7 +186,7 @@ def _time(
     service = workers.service()
     started, cpu = time.monotonic(), time.process_time()
     before = service.ask("conditions")
-    taken: dict[int, list[list[float]]] = {}
+    taken: dict[int, list[list[TimedCall]]] = {}
     failed: dict[int, str] = {}
     if turns:
         with Steps("timing", options["rounds"], show) as steps:

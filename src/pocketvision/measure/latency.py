@@ -1,5 +1,6 @@
 """How time is taken. Every statement about speed in this package comes from the rounds of `in_turn`: of calls in this
-process by `take_rounds`, most of them summed up by `time_interleaved`, and of workers by `turns.take_turns`."""
+process by `take_rounds`, most of them summed up by `time_interleaved`, and of workers by `turns.take_turns`. What other
+programs on the machine add is left out or taken off (see `calls` and `quiet`)."""
 
 from __future__ import annotations
 
@@ -11,28 +12,39 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from statistics import median, quantiles
 from typing import Any, TypeVar
 
 from pocketvision.errors import InputError
+from pocketvision.measure.calls import Call, CallTimer, TimedCall
 from pocketvision.measure.pin import pinned
+from pocketvision.measure.quiet import Rounds, counted, disturbed_share, is_undisturbed
 
 CONFIDENCE = 0.95
 LEAST_ROUNDS = 6  # below, no order statistics bound the median with 95 %: 2 * (1/2)^5 is 6 %
 LEAST_REPETITIONS = 3
 MOST_REPETITIONS = 1000
+RELIABLE = 1.25  # between the bounds of the quiet latency, as a factor: what lies further apart is no figure
 
-Call = Callable[[], object]
 Key = TypeVar("Key")
-Turn = Callable[[], list[float]]  # seconds of each timed call
+Turn = Callable[[], list[TimedCall]]
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Wall time of one call, in ms, back to back with itself.
+    """How long one call takes, in ms, back to back with itself, when other programs leave it the CPU.
 
-    `median_ms` is the median of the rounds' medians and `low_ms`..`high_ms` its 95 % confidence interval; 10 % of all
-    timed calls took less than `p10_ms`, 10 % more than `p90_ms`.
+    `median_ms` is the median of the rounds' medians and `low_ms`..`high_ms` its 95 % confidence interval; 10 % of the
+    calls that count took less than `p10_ms`, 10 % more than `p90_ms`. A call counts if its threads ran all the time;
+    where fewer than 6 rounds have such a call, all count, less the time that their thread waited for a CPU.
+
+    `wall_ms` is the median wall time of all timed calls, what a user sees on the machine as busy as it was;
+    `disturbed` the share of the timed calls that waited, 0 to 1, and None where the system does not tell (Windows).
+    The quiet latency lies between `least_ms` and `most_ms`. Where enough calls were undisturbed this is `low_ms` ..
+    `high_ms`. Else it goes from the fastest call, less what it waited, to `high_ms`; and where several threads work at
+    once, so that nobody knows what their waiting cost, to the median wall time. What is not given is as of calls that
+    nothing disturbed.
     """
 
     median_ms: float
@@ -42,10 +54,30 @@ class Latency:
     high_ms: float
     rounds: int
     calls: int  # timed ones, over all rounds
+    wall_ms: float = math.nan
+    disturbed: float | None = 0.0
+    least_ms: float = math.nan
+    most_ms: float = math.nan
+
+    def __post_init__(self) -> None:
+        usual = {"wall_ms": self.median_ms, "least_ms": self.low_ms, "most_ms": self.high_ms}
+        for name, value in usual.items():
+            if math.isnan(getattr(self, name)):
+                object.__setattr__(self, name, value)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the quiet latency is known well enough to be called measured: its bounds lie within 25 %."""
+        return self.most_ms <= RELIABLE * self.least_ms
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return asdict(self)
+        """The fields and `reliable` as JSON values."""
+        return {**asdict(self), "reliable": self.reliable}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Latency:
+        """What `to_json` or `dataclasses.asdict` wrote, now or in an older version."""
+        return cls(**{name: found[name] for name in cls.__dataclass_fields__ if name in found})
 
 
 def time_interleaved(
@@ -77,8 +109,8 @@ def take_rounds(
     narrow: float = 0.0,
     limit: float = 60.0,
     seed: int = 0,
-) -> dict[str, list[list[float]]]:
-    """Seconds of each timed call, by name and round: `found[name][round][repetition]`, in the order of `calls`.
+) -> dict[str, list[list[TimedCall]]]:
+    """Each timed call, by name and round: `found[name][round][repetition]`, in the order of `calls`.
 
     Each call is warmed up for `warmup` seconds. Then come rounds; in each, every call has one turn, in a shuffled order
     that `seed` decides, so that a busy spell of the machine falls on all of them alike. A turn is one call that is not
@@ -90,8 +122,9 @@ def take_rounds(
     and pools that were started before keep their own CPUs.
     """
     with pinned(threads), no_garbage_collection():
-        repetitions = {name: warm_up(call, warmup, seconds) for name, call in calls.items()}
-        turns = {name: partial(one_turn, call, repetitions[name]) for name, call in calls.items()}
+        timers = {name: CallTimer(threads) for name in calls}
+        repetitions = {name: warm_up(call, warmup, seconds, timers[name]) for name, call in calls.items()}
+        turns = {name: partial(one_turn, call, repetitions[name], timers[name]) for name, call in calls.items()}
         taken, failed = in_turn(turns, rounds, narrow, limit, seed)
     for error in failed.values():
         raise error
@@ -105,15 +138,15 @@ def in_turn(
     limit: float = 60.0,
     seed: int = 0,
     done: Callable[[int], object] = lambda number: None,
-) -> tuple[dict[Key, list[list[float]]], dict[Key, InputError]]:
+) -> tuple[dict[Key, list[list[TimedCall]]], dict[Key, InputError]]:
     """Rounds in which everyone has one turn, in a shuffled order that `seed` decides; only one runs at any time.
 
-    Gives the seconds by key and round, and for each that failed on the way why: the others go on. `narrow` and `limit`
+    Gives the calls by key and round, and for each that failed on the way why: the others go on. `narrow` and `limit`
     as in `take_rounds`; `done` is told the number of rounds after each.
     """
     shuffle = random.Random(seed).shuffle
     order = list(turns)
-    taken: dict[Key, list[list[float]]] = {key: [] for key in turns}
+    taken: dict[Key, list[list[TimedCall]]] = {key: [] for key in turns}
     medians: dict[Key, list[float]] = {key: [] for key in turns}
     failed: dict[Key, InputError] = {}
     number, deadline = 0, time.monotonic() + limit
@@ -121,26 +154,46 @@ def in_turn(
         shuffle(order)
         for key in list(order):
             try:
-                seconds = turns[key]()
+                calls = turns[key]()
             except InputError as error:
                 failed[key] = error
                 order.remove(key)
                 del taken[key], medians[key]
                 continue
-            taken[key].append(seconds)
-            medians[key].append(median(seconds))
+            taken[key].append(calls)
+            medians[key].append(median(counted(calls)))
         number += 1
         done(number)
     return taken, failed
 
 
-def summarise(rounds: Sequence[Sequence[float]]) -> Latency:
-    """Seconds of each call, round by round -> Latency in ms."""
-    medians = [median(taken) * 1e3 for taken in rounds]
-    every = [seconds * 1e3 for taken in rounds for seconds in taken]
-    tenths = quantiles(every, n=10, method="inclusive")
+def summarise(rounds: Rounds) -> Latency:
+    """Timed calls, round by round -> Latency in ms."""
+    every = list(chain.from_iterable(rounds))
+    clear = [turn for turn in rounds if any(map(is_undisturbed, turn))]
+    enough = len(clear) >= min(LEAST_ROUNDS, len(rounds))
+    counting = [[seconds * 1e3 for seconds in counted(turn)] for turn in (clear if enough else rounds)]
+    medians = [median(taken) for taken in counting]
+    tenths = quantiles(list(chain.from_iterable(counting)), n=10, method="inclusive")
     low, high = median_interval(medians)
-    return Latency(median(medians), tenths[0], tenths[-1], low, high, len(rounds), len(every))
+    wall = median(call.wall for call in every) * 1e3
+    least, most = low, high
+    if not enough or disturbed_share(every) is None:
+        least = min(low, min(call.least for call in every) * 1e3)
+        most = high if all(call.serial for call in every) else max(high, wall)
+    return Latency(
+        median(medians),
+        p10_ms=tenths[0],
+        p90_ms=tenths[-1],
+        low_ms=low,
+        high_ms=high,
+        rounds=len(rounds),
+        calls=len(every),
+        wall_ms=wall,
+        disturbed=disturbed_share(every),
+        least_ms=least,
+        most_ms=most,
+    )
 
 
 def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -167,26 +220,27 @@ def _widest(medians: Iterable[list[float]]) -> float:
     )
 
 
-def warm_up(call: Call, warmup: float, seconds: float) -> int:
-    """Run `call` until `warmup` seconds have passed; how many repetitions then fill a turn of `seconds`."""
-    taken: list[float] = []
+def warm_up(call: Call, warmup: float, seconds: float, timer: CallTimer) -> int:
+    """Run `call` until `warmup` seconds have passed; how many repetitions then fill a turn of `seconds`.
+
+    The timer learns which threads do the work.
+    """
+    taken: list[TimedCall] = []
     end = time.perf_counter() + warmup
-    while len(taken) < LEAST_REPETITIONS or time.perf_counter() < end:
-        taken.append(_timed(call))
-    usual = median(taken[len(taken) // 2 :])
+    with timer.turn():
+        own = timer.own_seconds()
+        while len(taken) < LEAST_REPETITIONS or time.perf_counter() < end:
+            taken.append(timer.time(call))
+        timer.settle(sum(call.wall for call in taken), timer.own_seconds() - own)
+    usual = median(counted(taken[len(taken) // 2 :]))
     return min(MOST_REPETITIONS, max(LEAST_REPETITIONS, math.ceil(seconds / max(usual, 1e-9))))
 
 
-def one_turn(call: Call, repetitions: int) -> list[float]:
-    """Seconds of each of `repetitions` calls, after one that is not counted."""
-    call()
-    return [_timed(call) for _ in range(repetitions)]
-
-
-def _timed(call: Call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def one_turn(call: Call, repetitions: int, timer: CallTimer) -> list[TimedCall]:
+    """Each of `repetitions` calls, after one that is not counted."""
+    with timer.turn():
+        call()
+        return [timer.time(call) for _ in range(repetitions)]
 
 
 @contextmanager

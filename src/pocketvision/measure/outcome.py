@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, median
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.entries import Entry
 from pocketvision.measure.latency import Latency, median_interval, summarise
+from pocketvision.measure.quiet import counted
+from pocketvision.measure.turns import Asked, calls_of
 
 TOLERANCE = 0.01  # of the range of the right answers
 ROUNDING = 1e-6  # of a probability in float32: no less is asked where all answers are alike
-
-
-class Asked(Protocol):
-    """A worker that can be asked."""
-
-    def ask(self, do: str, **request: Any) -> dict[str, Any]: ...
 
 
 @dataclass
@@ -32,7 +29,7 @@ class Measured:
     batch: int
     client: Asked | None = None
     opened: dict[str, Any] = field(default_factory=dict)
-    taken: list[list[float]] = field(default_factory=list)
+    taken: list[list[TimedCall]] = field(default_factory=list)
     cpus: list[float] = field(default_factory=list)  # CPUs used in each turn
     cpu_seconds: float = 0.0  # of the worker in all turns
     max_error: float | None = None
@@ -56,14 +53,13 @@ class Measured:
         if self.wrong:
             self.error = f"its answer is wrong: off by {self.max_error:.1e} where PyTorch's span {np.ptp(expected):.1e}"
 
-    def turn(self) -> list[float]:
-        """Seconds of the calls of one turn."""
+    def turn(self) -> list[TimedCall]:
+        """The timed calls of one turn."""
         assert self.client is not None
         reply = self.client.ask("turn", id=self.opened["id"])
         self.cpus.append(reply["cpus_used"])
         self.cpu_seconds += reply["cpu_seconds"]
-        seconds: list[float] = reply["seconds"]
-        return seconds
+        return calls_of(reply)
 
 
 def judge(found: NDArray[Any], expected: NDArray[Any]) -> tuple[float, bool]:
@@ -129,7 +125,7 @@ def _row(
     if latency is not None and best is not None:
         first, peak = latencies[best], peaks.get(one.threads)
         pairs = zip(one.taken, found[best].taken, strict=True)
-        ratios = [median(own) / median(others) for own, others in pairs]
+        ratios = [median(counted(own)) / median(counted(others)) for own, others in pairs]
         ratio, (low, high), tied = median(ratios), median_interval(ratios), latency.low_ms <= first.high_ms
         if macs and peak and latency.median_ms:
             fraction = 2 * macs * one.batch / latency.median_ms / 1e6 / peak
@@ -139,7 +135,7 @@ def _row(
         "threads": one.threads,
         "batch": one.batch,
         "precision": "fp32",
-        **(latency.to_json() if latency else dict.fromkeys(Latency.__dataclass_fields__)),
+        **(latency.to_json() if latency else dict.fromkeys([*Latency.__dataclass_fields__, "reliable"])),
         "ratio_to_fastest": ratio,
         "ratio_low": low,
         "ratio_high": high,

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketvision.errors import InputError
-from pocketvision.measure.latency import Call, summarise
+from pocketvision.measure.calls import Call, TimedCall
+from pocketvision.measure.latency import summarise
 from pocketvision.measure.pixels import random_pixels
 from pocketvision.runtimes import get_runtime
 
@@ -81,7 +82,7 @@ def row_times(clocked: Clocked, rounds: int, repetitions: int) -> dict[int | str
     runs = runs[-rounds * turn :]
     found = {}
     for part, count in nodes.items():
-        taken = [[run.get(part, 0.0) for run in runs[i + 1 : i + turn]] for i in range(0, len(runs), turn)]
+        taken = [[TimedCall(run.get(part, 0.0)) for run in runs[i + 1 : i + turn]] for i in range(0, len(runs), turn)]
         latency = summarise(taken)
         found[part] = RowTime(latency.median_ms, latency.low_ms, latency.high_ms, count)
     return found

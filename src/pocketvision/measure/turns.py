@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from pocketvision.errors import InputError
+from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.latency import LEAST_ROUNDS, Key, Turn, in_turn
 
 
@@ -15,9 +17,25 @@ def take_turns(
     limit: float = 60.0,
     seed: int = 0,
     done: Callable[[int], object] = lambda number: None,
-) -> tuple[dict[Key, list[list[float]]], dict[Key, str]]:
+) -> tuple[dict[Key, list[list[TimedCall]]], dict[Key, str]]:
     """The rounds of `in_turn`, with the reasons of those that failed as text. InputError for fewer than 6 rounds."""
     if rounds < LEAST_ROUNDS:
         raise InputError(f"{rounds} rounds are too few for a confidence interval: give at least {LEAST_ROUNDS}")
     taken, failed = in_turn(turns, rounds, narrow, limit, seed, done)
     return taken, {key: str(error) for key, error in failed.items()}
+
+
+class Asked(Protocol):
+    """A worker that can be asked."""
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]: ...
+
+
+def worker_turn(worker: Asked, number: int) -> list[TimedCall]:
+    """One turn of the network that `worker` has opened under `number`."""
+    return calls_of(worker.ask("turn", id=number))
+
+
+def calls_of(reply: Mapping[str, Any]) -> list[TimedCall]:
+    """The timed calls in a worker's answer to `turn`, which come as JSON lists."""
+    return [TimedCall(*call) for call in reply["calls"]]

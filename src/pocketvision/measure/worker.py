@@ -6,7 +6,8 @@
                            "version", "params", "macs", "answer": N x classes, "memory_bytes", "peak_bytes", "cpus"}
     {"do": "open_clocked", "runtime", "path", "threads", "seed", "cpus"?} -> {"id", "cpus"}   notes the time of each row
     {"do": "warm", "id", "seconds", "turn"} -> {}                    run it warm; a turn will last `turn` seconds
-    {"do": "turn", "id"} -> {"seconds": [...], "cpus_used", "cpu_seconds"}     one uncounted call, then at least 3
+    {"do": "turn", "id"} -> {"calls": [[wall, waited, serial], ...], "cpus_used", "cpu_seconds"}   one uncounted call,
+                           then at least 3, as `calls.TimedCall`
     {"do": "rows", "id", "rounds"}          -> {"rows": [[part, ms, low_ms, high_ms, nodes], ...]}   in its last turns
     {"do": "runtimes"}                      -> {"runtimes": [...]}   that are installed
     {"do": "convert", "runtime", "path", "to", "macs"} -> {"path"}   from model.safetensors, or from our ONNX file
@@ -33,6 +34,7 @@ from typing import Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure import memory, watch
+from pocketvision.measure.calls import CallTimer
 from pocketvision.measure.latency import no_garbage_collection, one_turn, warm_up
 from pocketvision.measure.machine import machine
 from pocketvision.measure.machine_peaks import float32_peak, with_peaks
@@ -49,6 +51,7 @@ QUIET_LIMIT = 0.05  # s: at most this long after a turn for helper threads to fa
 @dataclass
 class _Opened:
     run: Callable[[], object]
+    timer: CallTimer
     repetitions: int = 3
     clocked: Clocked | None = None
 
@@ -95,7 +98,7 @@ class Worker:
         answer = runnable.run(pixels)
         load_ms = (time.perf_counter() - started) * 1e3
         grown = {"memory_bytes": _minus(memory.resident(), before), "peak_bytes": _minus(memory.peak(), before)}
-        self.opened.append(_Opened(partial(runnable.run, pixels)))
+        self.opened.append(_Opened(partial(runnable.run, pixels), CallTimer(runnable.threads)))
         info = getattr(runnable, "info", {})
         return {
             "id": len(self.opened) - 1,
@@ -115,7 +118,7 @@ class Worker:
     ) -> Reply:
         self._settle_on(threads, cpus)
         clocked = open_clocked(_source(path, runtime), runtime, threads, seed)
-        self.opened.append(_Opened(clocked.run, clocked=clocked))
+        self.opened.append(_Opened(clocked.run, CallTimer(threads), clocked=clocked))
         return {"id": len(self.opened) - 1, "cpus": self.cpus}
 
     def _rows(self, id: int, rounds: int) -> Reply:
@@ -142,17 +145,17 @@ class Worker:
     def _warm(self, id: int, seconds: float, turn: float = 0.005) -> Reply:
         self._calm()
         opened = self.opened[id]
-        opened.repetitions = warm_up(opened.run, seconds, turn)
+        opened.repetitions = warm_up(opened.run, seconds, turn, opened.timer)
         return {}
 
     def _turn(self, id: int) -> Reply:
         opened = self.opened[id]
         cpu, wall = time.process_time(), time.perf_counter()
-        seconds = one_turn(opened.run, opened.repetitions)
+        calls = one_turn(opened.run, opened.repetitions, opened.timer)
         cpus_used = (time.process_time() - cpu) / (time.perf_counter() - wall)
         if self.threads > 1:
             _wait_until_quiet()
-        return {"seconds": seconds, "cpus_used": cpus_used, "cpu_seconds": time.process_time() - cpu}
+        return {"calls": calls, "cpus_used": cpus_used, "cpu_seconds": time.process_time() - cpu}
 
     def _runtimes(self) -> Reply:
         return {"runtimes": installed_runtimes()}
