@@ -14,6 +14,7 @@ from PIL import Image
 
 from pocketvision.data.decode import Pixels, blaming, decode, from_array, from_pil, refuse_bomb
 from pocketvision.data.imagefile import ImageFile
+from pocketvision.data.kept import once
 from pocketvision.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, preprocessing_for
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Pixels",
     "Preprocessing",
     "decode",
+    "decoded",
     "preprocessing_for",
     "prepare",
     "resize_crop",
@@ -38,13 +40,27 @@ def prepare(image: str | Path | ImageFile | bytes | Image.Image | NDArray[Any], 
     if isinstance(image, str | Path):
         image = ImageFile(Path(image))
     if isinstance(image, ImageFile):
-        name, pixels = image.name, decode(image, p.channels)
-    elif isinstance(image, bytes):
+        file = image
+        return once(file, p, lambda: _resized(decoded(file, p.channels, share=0.5), p, file.name)).copy()
+    if isinstance(image, bytes):
         name, pixels = "given as bytes", decode(image, p.channels)
     else:
         name = str(getattr(image, "filename", "") or "given in memory")
         with blaming(name):
             pixels = from_pil(image, p.channels) if isinstance(image, Image.Image) else from_array(image, p.channels)
+    return _resized(pixels, p, name)
+
+
+def decoded(image: ImageFile, channels: int, share: float = 0.25) -> Pixels:
+    """`decode(image, channels)`, of images that a job needs several times; see `kept`. Not to be written to.
+
+    `share`: how far the room for kept images may be filled with it. Training images may take less than those held out,
+    which are asked for more often, and whole pictures less than small ones.
+    """
+    return once(image, channels, lambda: decode(image, channels), share)
+
+
+def _resized(pixels: Pixels, p: Preprocessing, name: str) -> Pixels:
     with blaming(name):  # an image of 1 x 10,000 px would be enlarged without end
         return resize_crop(pixels, p)
 

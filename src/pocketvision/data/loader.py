@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from pocketvision.data.augment import Augmentation
 from pocketvision.data.dataset import Sample
-from pocketvision.data.image import ImageFile, Preprocessing, decode, prepare
+from pocketvision.data.image import ImageFile, Preprocessing, decoded, prepare
 from pocketvision.data.reading import Skipped
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps
@@ -28,7 +28,7 @@ DETAIL = 1.25  # training images are kept this much larger than the network's re
 
 def training_view(image: ImageFile, preprocessing: Preprocessing) -> Tensor:
     """The whole image, uint8 C x h x w, shrunk (never enlarged) to just cover DETAIL x the resize box."""
-    pixels = decode(image, preprocessing.channels)
+    pixels = decoded(image, preprocessing.channels)
     height, width = pixels.shape[:2]
     scale = max(DETAIL * box / side for box, side in zip(preprocessing.resize, (height, width), strict=True))
     if scale < 1:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketvision.data.dataset import Sample
-from pocketvision.data.decode import Pixels, blaming, decode
-from pocketvision.data.image import ImageFile, preprocessing_for, resize_crop
+from pocketvision.data.decode import Pixels, blaming
+from pocketvision.data.image import ImageFile, decoded, preprocessing_for, resize_crop
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps
 
@@ -111,7 +111,7 @@ def _in_chunks(one: Callable[[int], _Look | str], images: int, show: bool) -> It
 
 def _look(image: ImageFile, side: int | None) -> _Look | str:
     try:
-        pixels = decode(image)
+        pixels = decoded(image, 3)
         height, width = pixels.shape[:2]
         with blaming(image.name):
             if max(height, width) > LONGEST * min(height, width):

@@ -10,6 +10,7 @@ from typing import Any
 
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.kept import keeping_images
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
@@ -112,7 +113,8 @@ def fit(
         "seed": seed,
         **({"device": clock.device} if clock.device else {}),
     }
-    with closing(clock), RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh) as folder:
+    folder = RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh)
+    with closing(clock), folder, keeping_images():
         finished = folder.read(REPORT)
         more = folder.continuation(more_time, forget=[SHIPPING, JUDGED])
         if finished is None or more:

@@ -11,6 +11,7 @@ import torch
 
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
+from pocketvision.data.kept import keeping_images
 from pocketvision.data.preprocessing import shown_whole
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
@@ -113,7 +114,7 @@ def train(
         if more_time:
             raise InputError("--more-time and --folds do not go together: leave one out")
         kept, name = {**kept, "folds": folds}, f"{name}-{folds}folds"
-    with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh) as folder:
+    with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh) as folder, keeping_images():
         finished = folder.read(RESULT)
         more = folder.continuation(more_time)
         if finished is None or more:
