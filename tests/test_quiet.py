@@ -16,7 +16,7 @@ def test_calls_that_waited_are_left_out() -> None:
     rounds = [[TimedCall(0.005, 0.004), TimedCall(0.001), TimedCall(0.0052, 0.0041)]] * 9
     found = summarise(rounds)
     assert median(call.wall for turn in rounds for call in turn) == 0.005  # the wall clock's median is wrong
-    assert (found.median_ms, found.low_ms, found.high_ms, found.p90_ms) == (1, 1, 1, 1)
+    assert [found.median_ms, found.low_ms, found.high_ms, found.p90_ms] == [1, 1, 1, 1]
     assert (found.wall_ms, found.calls, found.rounds) == (5, 27, 9)
     assert found.disturbed == pytest.approx(2 / 3)
     assert (found.least_ms, found.most_ms, found.reliable) == (1, 1, True)
@@ -32,7 +32,7 @@ def test_where_every_call_waited_the_waiting_is_taken_off() -> None:
 def test_several_threads_that_waited_have_bounds_but_no_figure() -> None:
     """Which of the threads the others waited for is not known."""
     found = summarise([[TimedCall(0.030, 0.022, serial=False), TimedCall(0.026, 0.018, serial=False)]] * 9)
-    assert found.median_ms == found.wall_ms == found.most_ms == pytest.approx(28)
+    assert [found.median_ms, found.wall_ms, found.most_ms] == pytest.approx([28, 28, 28])
     assert found.least_ms == pytest.approx(8)
     assert not found.reliable
 
