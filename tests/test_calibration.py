@@ -16,10 +16,12 @@ from pocketvision.errors import InputError
 from pocketvision.evaluation import Evaluation
 from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.reliability import calibration_curve, calibration_error, reliability
+from pocketvision.measure.settle import settled
 from pocketvision.network import Network
 from pocketvision.runtimes import onnxruntime
 from pocketvision.runtimes import torch as torch_runtime
 from pocketvision.weights import file
+from test_insight import trained
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -182,11 +184,12 @@ def test_predict_says_unsure(calibrated: tuple[Path, Path], run_cli, tmp_path: P
 def test_calibrating_a_network_changes_no_answer(net: Network) -> None:
     from pocketvision.data.sources import open_dataset
 
-    grey = pv.create_model("mobilenet_v1", width=0.25, resolution=16, classes=10, channels=1).eval()
+    val = open_dataset("digits").splits["train"][::23]
+    grey = settled(pv.create_model("mobilenet_v1", width=0.25, resolution=32, classes=list("0123456789"), channels=1))
+    grey = trained(grey, val)
     grey.calibration = Calibration(7.0, 0.5)  # of an earlier resolution: forgotten
-    val = open_dataset("digits").splits["train"][:60]
     before = torch_runtime.load(grey)
     calibrate_network(grey, val, show=False)
-    assert grey.calibration.images == 60 and grey.calibration.temperature != 7.0
-    images = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 1), dtype=np.uint8)
+    assert grey.calibration.images == len(val) and grey.calibration.temperature != 7.0
+    images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 1), dtype=np.uint8)
     assert (before.run(images).argmax(axis=1) == torch_runtime.load(grey).run(images).argmax(axis=1)).all()

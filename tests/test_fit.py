@@ -64,12 +64,10 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert np.array(report["confusion"]["matrix"]).sum() == 10
     assert report["command"].startswith("pocketvision fit ") and report["machine"]["cores"]
     assert "<html" in (out / "report.html").read_text()
-    calibration, mistakes = report["calibration"], report["mistakes"]
-    assert calibration["fitted_on"] == {"split": "val", "images": 10} and calibration["top1"] == verdict["top1"]
-    assert calibration["after"]["nll"] <= calibration["before"]["nll"]
-    assert pv.load(out / "model.safetensors").calibration.temperature == calibration["temperature"]
-    assert mistakes["wrong"] == round(10 * (1 - verdict["top1"])) == len(mistakes["worst"])
-    assert report["doubtful"]["looked_at"] == 38 and report["profile"]["kinds"]["pointwise"]["ms"] > 0
+    assert "calibration" not in report and pv.load(out / "model.safetensors").calibration.images == 0  # of 10 images
+    learned = verdict["top1"] >= 0.9  # of ten images, 8 right ones could be guessed
+    assert ("mistakes" in report, "doubtful" in report) == (learned, learned)
+    assert report["profile"]["kinds"]["pointwise"]["ms"] > 0
     assert "data:image" not in json.dumps(report)
     (advice,) = [note for note in report["notes"] if "--folds 5" in note]  # ten images say little
     assert advice.startswith("10 held-out images") and "stripes --model mobilenet_v" in advice

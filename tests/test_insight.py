@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import json
@@ -13,10 +14,12 @@ from PIL import Image
 from torch.nn import functional as F
 
 import pocketvision as pv
+from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.sources import open_dataset
 from pocketvision.evaluation import Evaluation, evaluate_samples
 from pocketvision.fitting import insight
+from pocketvision.fitting.accuracy import CARRY
 from pocketvision.fitting.gradcam import grad_cam
 from pocketvision.measure.settle import settled
 from pocketvision.network import Network
@@ -99,7 +102,8 @@ def test_wrong_labels_are_doubted_and_mistakes_come_worst_first(net: Network, di
     val = [dataclasses.replace(s, label=1 - s.label) if i < 15 else s for i, s in enumerate(digits.splits["val"])]
     data = dataclasses.replace(digits, splits={"train": tuple(train), "val": tuple(val)})
     result = evaluate_samples(torch_runtime.load(net), val, show=False)
-    found, pictures = insight.look_closely(net, data, result, "val", show=False)
+    found = insight.look_closely(net, data, result, "val", show=False)
+    pictures = insight.pictures_of(net, data, found)
     json.dumps(found)
     doubtful, mistakes = found["doubtful"], found["mistakes"]
     assert {train[i].name for i in wrong} <= {entry["image"] for entry in doubtful["images"]}
@@ -117,17 +121,38 @@ def test_nothing_wrong_nothing_shown(net: Network, digits: Dataset) -> None:
     labels = np.array([sample.label for sample in digits.splits["val"]])
     certain = Evaluation(labels, np.eye(2, dtype=np.float32)[labels])
     data = dataclasses.replace(digits, splits={**digits.splits, "train": digits.splits["train"][:4]})
-    found, _ = insight.look_closely(net, data, certain, "val", show=False)
+    found = insight.look_closely(net, data, certain, "val", show=False)
     assert found["mistakes"] == {"split": "val", "images": len(labels), "wrong": 0, "worst": []}
+
+
+def test_what_a_guessing_network_doubts_is_left_out(net: Network, digits: Dataset) -> None:
+    labels = np.array([sample.label for sample in digits.splits["val"]])
+    always = Evaluation(labels, np.tile(np.array([[0.9, 0.1]], np.float32), (len(labels), 1)))
+    found = insight.look_closely(net, digits, always, "val", show=False)
+    assert set(found) == {"profile"}
+    assert insight.pictures_of(net, digits, found) == {}
+
+
+def test_probabilities_are_not_calibrated_on_a_guess_or_on_few_images(net: Network, digits: Dataset) -> None:
+    calibrated = copy.copy(net)
+    insight.calibrate_network(calibrated, digits.splits["val"], show=False)
+    assert calibrated.calibration.images == len(digits.splits["val"]) > CARRY
+    insight.calibrate_network(calibrated, digits.splits["val"][: CARRY - 1], show=False)
+    assert calibrated.calibration == Calibration()
+    swapped = tuple(dataclasses.replace(s, label=i % 2) for i, s in enumerate(digits.splits["val"]))
+    insight.calibrate_network(calibrated, swapped, show=False)  # labels that no network can know
+    assert calibrated.calibration == Calibration()
+    certain = Evaluation(np.array([0, 1] * 30), np.eye(2, dtype=np.float32)[[0, 1] * 30])
+    few = dataclasses.replace(digits, splits={name: part[:60] for name, part in digits.splits.items()})
+    assert "calibration" not in insight.look_closely(calibrated, few, certain, "val", show=False)
 
 
 def test_the_look_at_labels_is_bounded(net: Network, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     train = digits.splits["train"]
     monkeypatch.setattr(insight, "LOOKED_AT", 50)
-    looked, answered = insight._answers_in_time(net, train, show=False)
+    looked, answered = insight._answers_in_time(net, train, False, 60.0)
     assert 25 <= answered.images == len(looked) <= 50 and {sample.label for sample in looked} == {0, 1}
-    monkeypatch.setattr(insight, "SECONDS", 0.0)
-    assert insight._answers_in_time(net, train, show=False)[1].images == 32  # one batch, then time is up
+    assert insight._answers_in_time(net, train, False, 0.0)[1].images == 32  # one batch, then time is up
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])

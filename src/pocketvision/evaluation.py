@@ -73,6 +73,39 @@ class Evaluation:
         pairs = self.labels * classes + self.answers
         return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Images of each class."""
+        return np.bincount(self.labels, minlength=self.probabilities.shape[1])
+
+    @property
+    def recalls(self) -> NDArray[np.float64]:
+        """Of each class the fraction of its images that were answered rightly; NaN for a class without images."""
+        right = self.confusion.diagonal().astype(np.float64)
+        return np.divide(right, self.counts, out=np.full(len(right), np.nan), where=self.counts > 0)
+
+    @property
+    def balanced_top1(self) -> float:
+        """The mean of `recalls` over the classes that have images: each class counts alike, however rare it is."""
+        return float(np.nanmean(self.recalls))
+
+    @property
+    def balanced_interval(self) -> tuple[float, float]:
+        """95 % interval of `balanced_top1` from the Wilson intervals of the recalls.
+
+        The method of variance estimates recovery for a sum (Zou and Donner 2008, Statistics in Medicine 27): a class
+        with one image, rightly answered, is not certain.
+        """
+        of_each = [(recall, *wilson(recall, n)) for recall, n in zip(self.recalls, self.counts, strict=True) if n]
+        below = sum((recall - low) ** 2 for recall, low, _ in of_each) ** 0.5 / len(of_each)
+        above = sum((high - recall) ** 2 for recall, _, high in of_each) ** 0.5 / len(of_each)
+        return max(0.0, self.balanced_top1 - below), min(1.0, self.balanced_top1 + above)
+
+    @property
+    def never_answered(self) -> tuple[int, ...]:
+        """The classes that have images here and are the answer to none."""
+        return tuple(np.flatnonzero((self.counts > 0) & (self.confusion.sum(axis=0) == 0)).tolist())
+
     def to_json(self) -> dict[str, Any]:
         return {"images": self.images, "top1": self.top1, "top5": self.top5}
 

@@ -21,7 +21,7 @@ from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain
 from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, with_better_recipe
-from pocketvision.fitting.insight import calibrate_network, look_closely
+from pocketvision.fitting.insight import SECONDS, SHARE, calibrate_network, look_closely, pictures_of
 from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.ship import (
@@ -173,7 +173,8 @@ def _run(
     net.provenance.update(data=dataset.name, command=how.command, seed=seed, pocketvision=__version__)
     shipped = _ship(folder.out / EXPORTED, net, shipping, dataset, how, judged)
     save(shipped.net, folder.out / MODEL)
-    closer, pictures = look_closely(shipped.net, dataset, shipped.result, shipped.split, show)
+    in_time = min(SECONDS, SHARE * settings["seconds"])
+    closer = look_closely(shipped.net, dataset, shipped.result, shipped.split, show, in_time)
     rows = [{**row, "chosen": row["model"] == winner.candidate.name} for row in choice.rows]
     report = {
         **make_report(shipped, rows, reason, shipping, history, dataset, settings, how.command, clock),
@@ -181,7 +182,7 @@ def _run(
         "contest": folder.read(CONTEST) or [],
         "doctor": seen.to_json(),
     }
-    write_report(report, folder.out / "report.html", pictures)
+    write_report(report, folder.out / "report.html", pictures_of(shipped.net, dataset, closer))
     folder.write(REPORT, report)  # last: its presence says that the run is finished
     folder.continued()
     return report
