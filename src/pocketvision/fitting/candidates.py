@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from pocketvision.fitting.limits import Limits
-from pocketvision.measure.count_spec import count_spec
+from pocketvision.measure.count_spec import count_specs
 from pocketvision.models import MODELS, create_spec, split_name, variant_name
 from pocketvision.models.published import estimate_top1
 from pocketvision.spec import Spec, total_stride
@@ -57,39 +57,35 @@ def grid(
     InputError when none keeps them.
     """
     found, costly = [], []
-    # Small pictures as they are: no position is spent on what enlarging adds.
-    resolutions = sorted({*RESOLUTIONS, *([side] if RESOLUTIONS[0] <= side <= SMALL else [])})
-    for family in dict.fromkeys([*FAMILIES, *([pretrained[0]] if pretrained else [])]):
-        widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
-        for width in sorted(widths):
-            # Weights at hand leave resolution as the only dial: finer steps use more of the budget.
-            for resolution in FINE if pretrained == (family, width) else resolutions:
-                if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
-                    continue
-                known = pretrained == (family, width)
-                if known and resolution < LEAST_PRETRAINED or resolution < MODELS[split_name(family).family].least:
-                    continue
-                spec = candidate_spec(family, width, resolution, classes, channels, known)
-                costs = count_spec(spec)
-                if limits.exceeded(costs):
-                    costly.append(costs)
-                    continue
-                score, source = estimate_top1(family, width, effective_resolution(resolution, side, spec))
-                found.append(
-                    Candidate(
-                        family,
-                        width,
-                        resolution,
-                        costs.params,
-                        costs.macs,
-                        score,
-                        source,
-                        known,
-                    )
-                )
+    variants = list(_variants(side, pretrained))
+    specs = [candidate_spec(*variant, classes, channels, pretrained == variant[:2]) for variant in variants]
+    for (family, width, resolution), spec, costs in zip(variants, specs, count_specs(specs), strict=True):
+        if limits.exceeded(costs):
+            costly.append(costs)
+            continue
+        score, source = estimate_top1(family, width, effective_resolution(resolution, side, spec))
+        known = pretrained == (family, width)
+        found.append(Candidate(family, width, resolution, costs.params, costs.macs, score, source, known))
     if not found:
         raise limits.nothing_fits(costly)
     return found
+
+
+def _variants(side: int, pretrained: tuple[str, float] | None) -> Iterator[tuple[str, float, int]]:
+    """Family, width and resolution of each candidate."""
+    # Small pictures as they are: no position is spent on what enlarging adds.
+    resolutions = sorted({*RESOLUTIONS, *([side] if RESOLUTIONS[0] <= side <= SMALL else [])})
+    for family in dict.fromkeys([*FAMILIES, *([pretrained[0]] if pretrained else [])]):
+        least = MODELS[split_name(family).family].least
+        widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
+        for width in sorted(widths):
+            known = pretrained == (family, width)
+            # Weights at hand leave resolution as the only dial: finer steps use more of the budget.
+            for resolution in FINE if known else resolutions:
+                if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
+                    continue
+                if resolution >= max(least, LEAST_PRETRAINED if known else 0):
+                    yield family, width, resolution
 
 
 def effective_resolution(resolution: int, side: int, spec: Spec) -> float:

@@ -1,11 +1,12 @@
 """The costs of a Spec, row by row: the rows are frozen, so what was counted once need not be built again.
 
 A grid of widths and resolutions, or a search, meets the same row on the same input many times. Each row is still built
-and counted by `count`; this only remembers and adds up.
+and counted by `count`; this only remembers and adds up. Later processes remember what `count_specs` has counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from pocketvision.measure.count import Amount, Costs, count
+from pocketvision.measure.count_store import key_of, store
 from pocketvision.measure.parts import KINDS
 from pocketvision.spec import Conventions, Head, Row, Spec
 
@@ -39,9 +41,17 @@ def count_spec(spec: Spec) -> Costs:
     return Costs(total.params, total.macs, total.mac_bytes, peak, rows, kinds, total.activations)
 
 
+def count_specs(specs: Iterable[Spec]) -> list[Costs]:
+    """`count_spec` of each; the rows that were counted for them are kept in the cache folder."""
+    found = [count_spec(spec) for spec in specs]
+    store().save()
+    return found
+
+
 @lru_cache(maxsize=1 << 14)
 def _count_row(row: Any, conventions: Conventions, shape: tuple[int, ...]) -> Costs:
-    return count(_build_row(row, conventions, shape[0]), shape)
+    key = key_of(row, conventions, shape)
+    return _kept(key, lambda: count(_build_row(row, conventions, shape[0]), shape))
 
 
 @lru_cache(maxsize=1 << 10)
@@ -52,5 +62,19 @@ def _build_row(row: Row, conventions: Conventions, cin: int) -> nn.Module:
 
 @lru_cache(maxsize=1 << 10)
 def _count_head(head: Head, shape: tuple[int, ...]) -> Costs:
-    with torch.device("meta"):
-        return count(head.build(shape[0]), shape)
+    def built() -> Costs:
+        with torch.device("meta"):
+            return count(head.build(shape[0]), shape)
+
+    return _kept(key_of(head, shape), built)
+
+
+def _kept(key: str | None, counted: Callable[[], Costs]) -> Costs:
+    """What an earlier process counted under `key`; else what is counted now, for later ones."""
+    if key is None:
+        return counted()
+    known = store().get(key)
+    if known is None:
+        known = counted()
+        store().put(key, known)
+    return known

@@ -6,14 +6,16 @@ import dataclasses
 from typing import Any
 
 from pocketvision.errors import InputError
-from pocketvision.measure.count_spec import count_spec
+from pocketvision.measure.count_spec import count_spec, count_specs
 from pocketvision.models import create_spec, list_models, split_name
 from pocketvision.models.published import PUBLISHED, source
 
 
 def catalogue(pattern: str = "*") -> list[dict[str, Any]]:
     """`entry` of each name that matches."""
-    return [entry(name) for name in list_models(pattern)]
+    names = list_models(pattern)
+    count_specs(create_spec(name) for name in names)  # kept for the next process
+    return [entry(name) for name in names]
 
 
 def entry(name: str, groups: int | None = None, bypass: str | None = None) -> dict[str, Any]:
