@@ -17,7 +17,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The direction of imports, from the leaves up: each part, and the parts that it may import besides the leaves.
 # `__init__.py` and `__main__.py` of the package itself are the outside of it all and stand apart.
-LEAVES = {"errors", "files", "journal", "progress", "units"}  # anyone may import these; they import only each other
+LEAVES = {
+    "errors",
+    "files",
+    "journal",
+    "progress",
+    "units",
+    "validation",
+}  # anyone may import these; they import only each other
 
 # What the jobs (fit, train and the other commands) are put together from, besides the models.
 UNDER_FIT = {"spec", "results", "data", "calibration", "network", "weights", "training", "measure", "runtimes"}

@@ -28,11 +28,15 @@ from pocketvision.blocks.dilated import Dilated
 from pocketvision.models import MODELS, Family, holenet
 from pocketvision.runtimes import RUNTIMES, get_runtime
 from pocketvision.runtimes.verify import compare
+from pocketvision.validation import FAMILIES, require_family
 
 ROWS.update({%(ROWS)s})
 MODELS.update({%(MODELS)s})
+FAMILIES.update({%(FAMILIES)s})
 RUNTIMES.update({%(RUNTIMES)s})
 
+require_family("holenet_0.5_96")
+assert list(FAMILIES) == list(MODELS)
 torch.manual_seed(0)
 net = pv.create_model("holenet", width=0.5, resolution=32, classes=4)
 assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 4)

@@ -138,7 +138,7 @@ def test_names() -> None:
     [
         ({"name": "mobilenet_v9"}, r"unknown model 'mobilenet_v9': did you mean 'mobilenet_v\d'"),
         ({"name": "MobileNet-V2"}, "did you mean 'mobilenet_v2'"),
-        ({"name": "qqq"}, "`pocketvision models` lists them"),
+        ({"name": "qqq"}, "'pocketvision models' lists them"),
         ({"name": "mobilenet_v1", "width": 0}, "width 0 of mobilenet_v1"),
         ({"name": "mobilenet_v1", "width": -1}, "width -1 of"),
         ({"name": "mobilenet_v1", "width": float("nan")}, "width nan of"),

@@ -17,12 +17,13 @@ from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import profile_nodes as nodes
 from pocketvision.measure.latency import Latency
-from pocketvision.measure.profile import RUNTIMES, profile
+from pocketvision.measure.profile import profile
 from pocketvision.measure.profile_nodes import Place, kind, module_at, path_of, places
 from pocketvision.measure.profile_onnxruntime import Event, chain, located, read_profile
 from pocketvision.measure.spent import AFTER, BEFORE, TIME_KINDS, Operation, Spent, usual_runs
 from pocketvision.network import Network, build
 from pocketvision.spec import Spec
+from pocketvision.validation import PROFILED
 
 
 def tiny() -> Network:
@@ -173,7 +174,7 @@ def test_a_chain_is_as_long_as_it_says() -> None:
 # Whole profiles
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", PROFILED)
 def test_every_row_has_its_operations(runtime: str) -> None:
     if runtime == "onnxruntime":
         pytest.importorskip("onnx")

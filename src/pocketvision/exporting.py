@@ -13,17 +13,24 @@ from PIL import Image
 
 from pocketvision.data.image import ImageFile
 from pocketvision.errors import InputError
-from pocketvision.measure.count_spec import count_spec
 from pocketvision.progress import Steps
 from pocketvision.runtimes import get_runtime
-from pocketvision.runtimes import torch as torch_runtime
-from pocketvision.runtimes.verify import compare
+from pocketvision.validation import require_one_of
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
 
 FORMATS = {"onnx": ("onnxruntime", ".onnx")}
 TOLERANCE = 1e-3  # in probability; float32 kernels that differ only in the order of sums stay far below
+
+
+def check_export(to: str, path: str | Path | None = None) -> None:
+    """InputError for an unknown format, and for a `path` where no file can be written."""
+    require_one_of(to, FORMATS, "format to export to")
+    target = Path(path) if path else Path()
+    folder = target.parent if path else target
+    if not folder.is_dir() or (path and target.is_dir()) or not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write {target}: give a file name in a folder that exists and can be written to")
 
 
 def export(
@@ -39,12 +46,13 @@ def export(
     InputError for an unknown format or an unwritable place; RuntimeError when the file answers differently. The
     file appears at `path` only after it has passed.
     """
-    if to not in FORMATS:
-        raise InputError(f"cannot export to {to!r}: choose one of {', '.join(FORMATS)}")
+    check_export(to, path)
+    from pocketvision.measure.count_spec import count_spec
+    from pocketvision.runtimes import torch as torch_runtime
+    from pocketvision.runtimes.verify import compare
+
     name, suffix = FORMATS[to]
     target = Path(path) if path else Path(net.spec.name + suffix)
-    if not target.parent.is_dir() or target.is_dir() or not os.access(target.parent, os.W_OK):
-        raise InputError(f"cannot write {target}: give a file name in a folder that exists and can be written to")
     runtime = get_runtime(name)
     checked = images or sample_photographs(net.spec.channels)
     unchecked = target.with_name(f".{target.stem}.{os.getpid()}{suffix}")

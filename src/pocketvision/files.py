@@ -21,6 +21,14 @@ def read_whole(path: str | Path) -> bytes:
         raise InputError(f"cannot read {path}: {_reason(error)}; check the path") from error
 
 
+def require_path(path: str | Path) -> Path:
+    """InputError when nothing is there, neither file nor folder."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no file {path}: check the path")
+    return path
+
+
 def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Write `data` (text as UTF-8) to `path`: a temporary file in the same folder, fsync, rename.
 

@@ -27,7 +27,7 @@ def load(path: str | Path, threads: int = 0) -> Network | Exported:
 
         folder = hub.download(str(path))
         return _foreign(folder, str(path)) if _is_foreign(folder) else load(folder)
-    path = Path(path)
+    path = require_model_file(path)
     if path.is_dir():
         if _is_foreign(path):
             return _foreign(path)
@@ -35,8 +35,6 @@ def load(path: str | Path, threads: int = 0) -> Network | Exported:
         if not inside:
             raise InputError(f"the folder {path} holds neither model.safetensors nor model.onnx")
         path = inside[0]
-    if not path.is_file():
-        raise InputError(f"there is no file {path}: give a model file, or a name that `pocketvision models` lists")
     if path.suffix == ".onnx":
         from pocketvision.runtimes import onnxruntime
         from pocketvision.runtimes.predictor import Exported
@@ -47,6 +45,14 @@ def load(path: str | Path, threads: int = 0) -> Network | Exported:
     if path.suffix in FOREIGN:
         raise InputError(f"{path} holds weights of another library: give a network's name and --pretrained {path}")
     return file.load(path)
+
+
+def require_model_file(path: str | Path) -> Path:
+    """InputError when nothing is there; nothing is opened."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no file {path}: give a model file, or a name that 'pocketvision models' lists")
+    return path
 
 
 def _is_foreign(folder: Path) -> bool:

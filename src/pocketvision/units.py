@@ -13,6 +13,8 @@ SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0
 
 def parse_duration(text: str, what: str) -> float:
     """`text` in seconds; `what` names the option in the message. InputError without a unit or not positive."""
+    if not isinstance(text, str):
+        raise InputError(f"{what} {text!r}: give text with a unit, such as '5ms', '90s', '8m' or '1h30m'")
     parts = re.findall(r"(-?[\d.]+)\s*([a-z]+)", text.strip().lower())
     complete = "".join(number + unit for number, unit in parts) == re.sub(r"\s+", "", text.lower())
     if not parts or not complete or any(unit not in SECONDS for _, unit in parts):
@@ -24,6 +26,14 @@ def parse_duration(text: str, what: str) -> float:
     if not 0 < seconds < float("inf"):
         raise InputError(f"{what} {text!r}: it must be more than zero")
     return seconds
+
+
+def parse_budget(text: str) -> float:
+    """The longest time for one image, in ms. InputError as of `parse_duration`, and for minutes: `5m` meant `5ms`."""
+    seconds = parse_duration(text, "budget")
+    if seconds >= SECONDS["m"]:
+        raise InputError(f"budget {text!r} is {seconds / 60:g} min for one image: give milliseconds, such as 5ms")
+    return seconds * 1000
 
 
 def parse_count(text: str, what: str) -> int:

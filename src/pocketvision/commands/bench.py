@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from pocketvision.commands.networks import network, refuse_dials
+from pocketvision.commands.networks import check_model, network, refuse_dials
 from pocketvision.commands.options import Bypass, Channels, Classes, Groups, Json, Resolution, Width
 from pocketvision.commands.showing import command_line, console, print_json, show
 from pocketvision.errors import InputError
@@ -74,15 +74,19 @@ def bench(
     json: Json = False,
 ) -> None:
     """How long networks take on this device, in one runtime or several, timed in turn."""
+    from pocketvision.runtimes import SUFFIXES, require_runtime
+
     if zoo:
         from pocketvision.commands import zoo as command
 
         refused = {"--width": width, "--resolution": resolution, "--classes": classes, "--channels": channels}
         more = {"--groups": groups, "--bypass": bypass, "--batch": None if batch == "1" else batch}
         command.refuse({**refused, **more, "--compare": compare})
+        (count,) = _numbers(command.one(threads, "threads"), "threads")
+        if runtime is not None:
+            require_runtime(command.one(runtime, "runtime"))
         from pocketvision.zoo.batch import Where as Conditions
 
-        (count,) = _numbers(command.one(threads, "threads"), "threads")
         engine = Conditions.runtime if runtime is None else command.one(runtime, "runtime")
         conditions = Conditions(engine, count, device, python, keep)
         return command.zoo(models or [], conditions, out, json)
@@ -92,15 +96,20 @@ def bench(
         return _show_changes(*compare, json)
     if not models:
         raise InputError("there is nothing to time: give at least one MODEL, or --compare OLD.json NEW.json")
+    dials = (width, resolution, classes, channels, None, groups, bypass)
+    for model in models:
+        check_model(model, width, resolution, classes, channels, groups, bypass)
+    named = None if runtime is None else [name.strip() for name in runtime.split(",") if name.strip()]
+    for name in named or ():
+        if name != "all":
+            require_runtime(name)
     counts = {what: _numbers(text, what) for what, text in (("threads", threads), ("batch", batch))}
     from pocketvision.files import writable_file, write_atomic
     from pocketvision.measure.bench import bench_report
     from pocketvision.progress import say
-    from pocketvision.runtimes import SUFFIXES
 
     if out is not None:
         writable_file(out)
-    dials = (width, resolution, classes, channels, None, groups, bypass)
     nets: list[Any] = []
     for model in models:
         if Path(model).suffix in SUFFIXES:
@@ -113,7 +122,6 @@ def bench(
             # What has no weights yet gets the same ones next time, whatever is beside it, and finds its files.
             torch.manual_seed(0)
         nets.append(network(model, *dials))
-    named = None if runtime is None else [name.strip() for name in runtime.split(",") if name.strip()]
     chosen = "all" if named and "all" in named else named
     report = bench_report(
         nets, chosen, counts["threads"], counts["batch"], device=device, python=python, keep=keep, show=True

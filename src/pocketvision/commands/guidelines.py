@@ -9,7 +9,6 @@ from typer import Option
 
 from pocketvision.commands.options import Json, Threads
 from pocketvision.commands.showing import console, print_json, show
-from pocketvision.errors import InputError
 
 
 def guidelines(
@@ -26,13 +25,16 @@ def guidelines(
     import json as json_module
 
     from pocketvision.files import writable_file, write_atomic
+    from pocketvision.guidelines.asked import check_asked
+    from pocketvision.validation import require_threads
+
+    require_threads(threads)
+    check_asked(runtime, threads, only or ())
+    if out is not None:
+        writable_file(out)
     from pocketvision.guidelines import guidelines as run
     from pocketvision.report import guidelines as shown
 
-    if threads < 1:
-        raise InputError(f"--threads {threads}: give 1 or more")
-    if out is not None:
-        writable_file(out)
     report = run(runtime, threads, only or ())
     if out is not None:
         write_atomic(out, json_module.dumps(report, indent=1) + "\n")

@@ -62,11 +62,15 @@ def fit(
     json: Json = False,
 ) -> None:
     """The most accurate network for your images that keeps a budget on this device, or on another."""
-    from pocketvision.fitting.job import default_out
+    from pocketvision.fitting.request import check_fit, default_out
+
+    limits = (max_macs, max_params, max_size, max_memory)
+    check_fit(data, budget, time, threads, runtime, pretrained, limits, more_time, device, log or ())
+    out = out or default_out(data, budget)
+
     from pocketvision.fitting.job import fit as run
     from pocketvision.report.terminal import verdict_panel
 
-    out = out or default_out(data, budget)
     report = run(
         data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained,
         max_macs=max_macs, max_params=max_params, max_size=max_size, max_memory=max_memory,
@@ -109,13 +113,20 @@ def train(
     json: Json = False,
 ) -> None:
     """Train one network on your images."""
+    from pocketvision.fitting.request import check_train
+
+    changes = _pairs(settings or [])
+    check_train(
+        data, model, width, resolution, channels, groups, bypass, pretrained, epochs, time, lr, folds, changes,
+        more_time, device, log or (),
+    )  # fmt: skip
     from pocketvision.fitting.train import train as run
     from pocketvision.progress import is_first_process
 
     result = run(
         data, model, width=width, resolution=resolution, channels=channels, groups=groups, bypass=bypass,
         pretrained=pretrained, epochs=epochs,
-        time=time, lr=lr, folds=folds, settings=_pairs(settings or []), more_time=more_time, device=device,
+        time=time, lr=lr, folds=folds, settings=changes, more_time=more_time, device=device,
         log=log or (), out=out,
         seed=seed, fresh=fresh, strict=strict, download=download, command=command_line(),
     )  # fmt: skip
@@ -127,6 +138,12 @@ def train(
 
 def doctor(data: Data, pretrained: Pretrained = None, strict: Strict = False, json: Json = False) -> None:
     """What is in your images, and what is wrong with them."""
+    from pocketvision.data.sources import require_data
+    from pocketvision.fitting.request import require_weights
+
+    require_data(data)
+    if pretrained is not None:
+        require_weights(pretrained)
     from pocketvision.fitting.doctor import doctor as run
 
     seen = run(data, pretrained=pretrained, strict=strict)

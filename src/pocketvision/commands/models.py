@@ -25,6 +25,9 @@ def models(
     json: Json = False,
 ) -> None:
     """The networks to choose from, with costs and published accuracy; of one, its table row by row."""
+    from pocketvision.validation import no_match, require_pattern
+
+    require_pattern(pattern)
     from pocketvision.models.catalogue import catalogue, entry, is_name, paper_table
 
     if is_name(pattern):
@@ -37,5 +40,5 @@ def models(
         raise InputError(f"--groups and --bypass are for one network, and {pattern!r} is a pattern: give a name")
     rows = catalogue(pattern)
     if not rows:
-        raise InputError(f"no model matches {pattern!r}: `pocketvision models` lists all")
+        raise no_match(pattern)
     show(rows, columns.MODELS, json)

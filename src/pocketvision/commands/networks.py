@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pocketvision.network import Network
     from pocketvision.runtimes.predictor import Exported
 
-FILES = (".safetensors", ".onnx", ".pth", ".pt", ".bin", ".tflite", ".npz", ".net")  # names that end so are no models
+# Names that end so are no models.
+FILES = (".safetensors", ".onnx", ".pth", ".pt", ".bin", ".tflite", ".npz", ".net", ".pte", ".ncnn", ".mnn")
 
 
 def refuse_dials(model: str, *given: object) -> None:
@@ -26,6 +27,34 @@ def refuse_dials(model: str, *given: object) -> None:
 def is_file(model: str) -> bool:
     path = Path(model)
     return path.exists() or "/" in model or path.suffix in FILES
+
+
+def check_model(
+    model: str,
+    width: float | None = None,
+    resolution: int | None = None,
+    classes: int | None = None,
+    channels: int | None = None,
+    groups: int | None = None,
+    bypass: str | None = None,
+    pretrained: Path | None = None,
+) -> None:
+    """InputError for a file that is not there, a name of no model, and dials that it has not; nothing is opened."""
+    if is_file(model):
+        from pocketvision.loading import require_model_file
+
+        refuse_dials(model, width, resolution, classes, channels, groups, bypass, pretrained)
+        if not model.startswith("hf:"):
+            require_model_file(model)
+        return
+    from pocketvision.validation import check_dials, require_family
+
+    require_family(model)
+    check_dials(model, width, resolution, classes, channels, groups, bypass)
+    if pretrained is not None:
+        from pocketvision.fitting.request import require_weights
+
+        require_weights(pretrained)
 
 
 def trained(

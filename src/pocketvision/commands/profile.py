@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from pocketvision.commands.networks import network
+from pocketvision.commands.networks import check_model, network
 from pocketvision.commands.options import (
     Bypass,
     Channels,
@@ -41,17 +41,19 @@ def profile(
 ) -> None:
     """Where a network's parameters, multiply-adds and time go, row by row, and which rows are worth attacking."""
     from pocketvision.files import writable_file
+    from pocketvision.runtimes.cores import check_threads
+    from pocketvision.validation import require_profiled, require_threads
 
-    if threads < 1:
-        raise InputError(f"--threads {threads}: give 1 or more")
+    require_threads(threads)
+    check_threads(threads)
+    require_profiled(runtime)
+    check_model(model, width, resolution, classes, channels, groups, bypass)
     if out is not None:
         if out.suffix not in ENDINGS:
             raise InputError(f"--out {out}: its name should end in {', '.join(ENDINGS)}")
         writable_file(out)
-    from pocketvision.measure.profile import check_runtime
     from pocketvision.measure.profile import profile as run
 
-    check_runtime(runtime)
     net = network(model, width, resolution, classes, channels, groups=groups, bypass=bypass)
 
     from pocketvision.measure.machine_peaks import measured_machine, with_peaks

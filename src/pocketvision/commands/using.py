@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from pocketvision.commands.networks import network, trained
+from pocketvision.commands.networks import check_model, network, trained
 from pocketvision.commands.options import (
     Bypass,
     Channels,
@@ -40,6 +40,13 @@ def evaluate(
 ) -> None:
     """How often a network is right on labelled images."""
     from pocketvision.data.preprocessing import Preprocessing
+    from pocketvision.data.sources import require_data
+    from pocketvision.validation import SPLITS, require_one_of
+
+    if split is not None:
+        require_one_of(split, SPLITS, "split")
+    check_model(model, width, resolution, classes, channels, pretrained=pretrained)
+    require_data(data)
     from pocketvision.evaluation import evaluate as run
 
     result = run(trained(model, width, resolution, pretrained, classes, channels), data, split, download)
@@ -66,6 +73,7 @@ def predict(
 
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
+    check_model(model, width, resolution, classes, channels, pretrained=pretrained)
     skipped = None if len(images) == 1 else Skipped()  # of one image the error says it all
     net = trained(model, width, resolution, pretrained, classes, channels)
     results = run(as_runnable(net), images, skipped=skipped)
@@ -100,8 +108,14 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a network for another runtime, run it there, and compare."""
+    from pocketvision.exporting import check_export
     from pocketvision.exporting import export as run
+    from pocketvision.files import require_path
 
+    check_export(to, out)
+    check_model(model, width, resolution, classes, channels, groups, bypass, pretrained)
+    for image in images or ():
+        require_path(image)
     net = network(model, width, resolution, classes, channels, pretrained, groups, bypass)
     result = run(net, to, out, images)
     show([result], columns.EXPORT, json, result)

@@ -34,8 +34,8 @@ def open_dataset(
         name = source = str(data)
         layout = _read(builtin_path(name, download), classes, task)
     else:
+        require_data(data)
         path = Path(data).expanduser()
-        _require_path(path, str(data))
         name, source = _name(path), str(data)
         layout = _read(path, classes, task)
     if task == "multilabel" and layout.task != task:
@@ -44,6 +44,12 @@ def open_dataset(
         )
     locked = lock(layout, classes, source)
     return Dataset(name, source, locked, to_samples(layout, locked, bool(classes), source), layout.task)
+
+
+def require_data(data: str | Path) -> None:
+    """InputError, with the nearest name, for what is neither built in nor there; nothing is opened."""
+    if not _is_builtin(data):
+        _require_path(Path(data).expanduser(), str(data))
 
 
 def _is_builtin(data: str | Path) -> bool:

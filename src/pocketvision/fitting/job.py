@@ -13,7 +13,6 @@ from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.kept import keeping_images
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
-from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import Candidate, grid
@@ -24,6 +23,7 @@ from pocketvision.fitting.halving import Contender, contenders, explain_halving,
 from pocketvision.fitting.insight import SECONDS, SHARE, calibrate_network, look_closely, pictures_of
 from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
 from pocketvision.fitting.limits import Limits
+from pocketvision.fitting.request import check_fit, default_out
 from pocketvision.fitting.ship import (
     Shipping,
     at_resolution,
@@ -42,10 +42,8 @@ from pocketvision.report import write_report
 from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import get_runtime
 from pocketvision.training.device import make_accelerator
-from pocketvision.training.loggers import check_loggers
 from pocketvision.training.loop import train_network
 from pocketvision.training.plan import More
-from pocketvision.units import parse_duration
 from pocketvision.weights import Weights, open_weights, save
 
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
@@ -89,14 +87,8 @@ def fit(
     `download` allows to fetch built-in data. The data is examined first; images that cannot be read are left out, or
     with `strict` an InputError. So is other bad input, and that nothing fits.
     """
-    budget_ms = parse_duration(budget, "budget") * 1000
-    seconds = parse_duration(time, "time")
-    limits = Limits.parse(max_macs, max_params, max_size, max_memory)
-    if threads < 1:
-        raise InputError(f"{threads} threads: give 1 or more")
-    if runtime != "onnxruntime":
-        raise InputError(f"fit ships ONNX files, it cannot time them in {runtime!r}: use --runtime onnxruntime")
-    check_loggers(log)
+    bounds = (max_macs, max_params, max_size, max_memory)
+    asked = check_fit(data, budget, time, threads, runtime, pretrained, bounds, more_time, device, log)
     device, clock = clock_for(device)
     make_accelerator(device)
     dataset = open_dataset(data, download=download)
@@ -104,12 +96,12 @@ def fit(
     weights = open_weights(pretrained) if pretrained else None
     settings = {
         "data": str(data),
-        "budget_ms": budget_ms,
-        "seconds": seconds,
+        "budget_ms": asked.budget_ms,
+        "seconds": asked.seconds,
         "threads": threads,
         "runtime": runtime,
         "pretrained": str(pretrained) if pretrained else None,
-        "limits": limits.to_json(),
+        "limits": asked.limits.to_json(),
         "seed": seed,
         **({"device": clock.device} if clock.device else {}),
     }
@@ -205,11 +197,6 @@ def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, ho
     result = evaluate_samples(get_runtime(runtime).load(exported), held_out, show)
     net.metrics = {**result.to_json(), "split": split_name}
     return Shipped(net, check, latency, attempts, result, split_name)
-
-
-def default_out(data: str | Path, budget: str) -> Path:
-    """`runs/ants_bees-4ms`."""
-    return Path("runs") / f"{Path(data).stem}-{budget.replace(' ', '')}"
 
 
 @dataclasses.dataclass(frozen=True)

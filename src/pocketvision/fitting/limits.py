@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketvision.errors import InputError
-from pocketvision.measure.count import FLOAT_BYTES, Costs
 from pocketvision.units import parse_bytes, parse_count
+
+if TYPE_CHECKING:
+    from pocketvision.measure.count import Costs
 
 OVERHEAD = 100_000  # bytes of an exported file besides its weights: the graph, the metadata
 
@@ -53,6 +55,8 @@ class Limits:
 
     @staticmethod
     def _needs(costs: Costs) -> dict[str, int]:
+        from pocketvision.measure.count import FLOAT_BYTES  # needs PyTorch
+
         weights = costs.params * FLOAT_BYTES
         return {
             "macs": costs.macs,

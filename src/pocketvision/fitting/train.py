@@ -20,6 +20,7 @@ from pocketvision.evaluation import evaluate_samples
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.folds import CrossValidation
 from pocketvision.fitting.insight import calibrate_network
+from pocketvision.fitting.request import check_train
 from pocketvision.fitting.survey import survey
 from pocketvision.models import create_model, spec_for
 from pocketvision.network import Network
@@ -27,11 +28,9 @@ from pocketvision.progress import say
 from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import torch as runtime
 from pocketvision.training.device import make_accelerator
-from pocketvision.training.loggers import check_loggers
 from pocketvision.training.loop import Trainer
 from pocketvision.training.plan import More
 from pocketvision.training.recipe import Recipe, fine_tune, from_scratch, parse_settings
-from pocketvision.units import parse_duration
 from pocketvision.weights import open_weights, save
 
 RESULT, MODEL = "result.json", "model.safetensors"
@@ -75,14 +74,16 @@ def train(
     With `folds`, for few images: cross-validation on all of train and val, fold by fold in out/fold-1 and so on, and
     then the network trained on all of them, whose accuracy is that of the folds; `time` is shared by all trainings.
     """
-    seconds = parse_duration(time, "time") if time else None
+    seconds = check_train(
+        data, model, width, resolution, channels, groups, bypass, pretrained, epochs, time, lr, folds, settings or {},
+        more_time, device, log,
+    )  # fmt: skip
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
     weights = open_weights(pretrained) if pretrained else None
     looked = survey(dataset.splits["train"])
     channels = channels or (weights.channels if weights else looked.channels)
     spec = spec_for(model, width, resolution, len(dataset.classes), channels, weights, groups, bypass)
-    check_loggers(log)
     make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
@@ -111,8 +112,6 @@ def train(
     }
     name = f"{dataset.name}-{spec.name}"
     if folds is not None:
-        if more_time:
-            raise InputError("--more-time and --folds do not go together: leave one out")
         kept, name = {**kept, "folds": folds}, f"{name}-{folds}folds"
     with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh) as folder, keeping_images():
         finished = folder.read(RESULT)

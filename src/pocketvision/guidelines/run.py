@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketvision.errors import InputError
 from pocketvision.guidelines import family, paper
 from pocketvision.guidelines.advice import advice
+from pocketvision.guidelines.asked import check_asked
 from pocketvision.guidelines.experiment import Experiment
 from pocketvision.guidelines.published import SOURCE
 from pocketvision.guidelines.table import claims, rows, undecided
@@ -19,8 +19,8 @@ from pocketvision.guidelines.verdict import LOOKS, RULE
 from pocketvision.measure.machine import machine
 from pocketvision.measure.machine_peaks import with_peaks
 from pocketvision.progress import Steps, say
-from pocketvision.runtimes import RUNTIMES, get_runtime
-from pocketvision.runtimes.cores import check_threads, usable_cores
+from pocketvision.runtimes import get_runtime
+from pocketvision.runtimes.cores import usable_cores
 
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "G1": paper.channel_ratios,
@@ -32,8 +32,6 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "channels": family.vector_width,
 }
 
-# Seventy networks are exported, and opened anew in each batch: litert converts, torch_compiled compiles for minutes.
-ENGINES = ("onnxruntime", "torch", "torch_folded", "openvino")
 LIMIT = 240.0  # seconds
 
 
@@ -53,14 +51,7 @@ def guidelines(
     InputError for an unknown experiment, a runtime not in ENGINES, and a number of threads that is negative or larger
     than that of the usable cores.
     """
-    if threads < 0:
-        raise InputError(f"{threads} threads: give at least 1, or 0 for all cores")
-    check_threads(threads)
-    for name in only:
-        if name not in EXPERIMENTS:
-            raise InputError(f"unknown experiment {name!r}: choose among {', '.join(EXPERIMENTS)}")
-    if runtime in RUNTIMES and runtime not in ENGINES:
-        raise InputError(f"guidelines do not take {runtime}: choose among {', '.join(ENGINES)}, which are soon ready")
+    check_asked(runtime, threads, only)
     get_runtime(runtime)
     from pocketvision.runtimes.torch import thread_count
 

@@ -12,9 +12,9 @@ from pocketvision.measure.spent import AFTER, BEFORE, TIME_KINDS, Spent, total
 from pocketvision.measure.training import TrainingMemory, count_training
 from pocketvision.network import Network
 from pocketvision.runtimes.cores import usable_cores
+from pocketvision.validation import require_profiled
 
 FAR = 0.1  # a gap beyond this deserves a note
-RUNTIMES = ("onnxruntime", "torch")  # those that can be looked into
 
 
 def profile(net: Network, rounds: int = 15, runtime: str = "torch", threads: int = 1) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def profile(net: Network, rounds: int = 15, runtime: str = "torch", threads: int
     kinds "shuffle" and "layout" have times only. `training_bytes` is what each image of a batch adds to the memory that
     training keeps, `training_batch_bytes` what the batch adds once. InputError for another runtime.
     """
-    check_runtime(runtime)
+    require_profiled(runtime)
     if threads < 0:
         raise InputError(f"cannot profile {threads} threads: give at least 0 (all cores)")
     threads = threads or usable_cores()
@@ -74,12 +74,6 @@ def profile(net: Network, rounds: int = 15, runtime: str = "torch", threads: int
         "rows": [_row(costs, memory, spent, number) for number in range(len(costs.rows))],
         "kinds": {kind: _kind(costs, kind, ms, in_rows) for kind, ms in by_kind.items()},
     }
-
-
-def check_runtime(runtime: str) -> None:
-    """InputError for one that cannot be looked into."""
-    if runtime not in RUNTIMES:
-        raise InputError(f"cannot look into runtime {runtime!r}: profile takes {' or '.join(RUNTIMES)}")
 
 
 def notes(spent: Spent, here: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from pocketvision.models.family import Family
 from pocketvision.models.names import list_models, split_name, variant_name
 from pocketvision.network import Network, build
 from pocketvision.spec import Rows, Spec, small_input_stem, total_stride
+from pocketvision.validation import check_dials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def create_spec(
     width = width if width is not None else named.width if named.width is not None else 1.0
     if resolution is None:
         resolution = family.resolution if named.resolution is None else named.resolution
-    _check(name, width, resolution, classes, channels)
+    check_dials(name, width, resolution, classes, channels)
     rows, option = _turned(name, family, {"groups": groups, "bypass": bypass}, named.option)
     rows = rows if width == 1 else family.widen(rows, width)
     if small_stem:
@@ -68,17 +69,6 @@ def _turned(name: str, family: Family, given: dict[str, Any], named: Any) -> tup
         choices = ", ".join(str(choice) for choice in sorted(dial.values))
         raise InputError(f"{dial.name} {value} of {name}: choose one of {choices}")
     return (family.trunk if value == dial.values[0] else dial.turn(family.trunk, value)), value
-
-
-def _check(name: str, width: float, resolution: int | tuple[int, int], classes: int, channels: int) -> None:
-    if not 0 < width <= 10:
-        raise InputError(f"width {width:g} of {name}: give a multiplier above 0 and up to 10, such as 0.5 or 1.0")
-    if not all(1 <= side <= 4096 for side in (resolution if isinstance(resolution, tuple) else (resolution,))):
-        raise InputError(f"resolution {resolution} of {name}: give pixels from 1 to 4096, such as 224")
-    if classes < 1:
-        raise InputError(f"{classes} classes for {name}: give a positive number")
-    if channels < 1:
-        raise InputError(f"{channels} input channels for {name}: give 1 for grey, 3 for colour, or any positive number")
 
 
 def create_model(

@@ -14,10 +14,11 @@ from pocketvision.models import (
     xception,
 )
 from pocketvision.models.family import Dial, Family
+from pocketvision.validation import DIALS
 
 V1, V2, V3 = mobilenet_v1, mobilenet_v2, mobilenet_v3
-BYPASS = Dial("bypass", squeezenet.BYPASSES, squeezenet.with_bypass)
-GROUPS = Dial("groups", (3, 1, 2, 4, 8), shufflenet_v1.with_groups, "g")
+BYPASS = Dial("bypass", DIALS["bypass"], squeezenet.with_bypass)
+GROUPS = Dial("groups", DIALS["groups"], shufflenet_v1.with_groups, "g")
 
 # fmt: off
 MODELS: dict[str, Family] = {

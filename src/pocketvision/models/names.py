@@ -3,14 +3,13 @@ own dial."""
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 from typing import Any, NamedTuple
 
-from pocketvision.errors import InputError
 from pocketvision.models.families import MODELS
 from pocketvision.models.published import PUBLISHED
+from pocketvision.validation import unknown_model
 
 
 class Name(NamedTuple):
@@ -54,9 +53,7 @@ def split_name(name: str) -> Name:
             width, height, side = match[2], match[3], match[4]
             resolution = None if height is None else (int(height), int(side)) if side else int(height)
             return Name(family, options.get(match[1] or ""), float(width) if width else None, resolution)
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), _known(), 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "`pocketvision models` lists them"
-    raise InputError(f"unknown model {name!r}: {hint}")
+    raise unknown_model(name, _known())
 
 
 def _known() -> list[str]:

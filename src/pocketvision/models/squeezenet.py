@@ -46,7 +46,6 @@ V1_1 = (
 
 HEAD = ConvClassifier(1000, dropout=0.5)
 CONVENTIONS = Conventions(init="glorot")  # the authors' prototxt: "xavier"
-BYPASSES: tuple[Bypass, ...] = ("none", "simple", "complex")
 
 
 def with_bypass(rows: Rows, bypass: Bypass) -> Rows:

@@ -96,13 +96,18 @@ class Runnable(Protocol):
         ...
 
 
-def get_runtime(name: str) -> ModuleType:
-    """The module of a runtime. InputError for an unknown name, and for one whose library is not installed."""
+def require_runtime(name: str) -> None:
+    """InputError, with the nearest, for a name that no runtime has; nothing is imported."""
     if name not in RUNTIMES:
         longer = [known for known in RUNTIMES if name and known.startswith(name.lower())]
         near = longer or difflib.get_close_matches(name.lower(), RUNTIMES, 1, 0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(RUNTIMES)}"
         raise InputError(f"unknown runtime {name!r}: {hint}")
+
+
+def get_runtime(name: str) -> ModuleType:
+    """The module of a runtime. InputError for an unknown name, and for one whose library is not installed."""
+    require_runtime(name)
     try:
         return importlib.import_module(RUNTIMES[name])
     except ModuleNotFoundError as error:

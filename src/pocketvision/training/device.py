@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import torch
-from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration
+from typing import TYPE_CHECKING
 
 from pocketvision.errors import InputError
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def require_device(device: str) -> None:
+    """InputError for what names no device to train on, before PyTorch is asked whether it is there."""
+    if device not in DEVICES:
+        raise InputError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
 
 
 def make_accelerator(device: str = "auto") -> Accelerator:
@@ -17,8 +24,11 @@ def make_accelerator(device: str = "auto") -> Accelerator:
     On CUDA in bfloat16 where the GPU has it, else float16; on Apple's GPU in float16. InputError for an unknown device
     and for one that this machine does not have.
     """
-    if device not in DEVICES:
-        raise InputError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+    require_device(device)
+    import torch
+    from accelerate import Accelerator
+    from accelerate.utils import DataLoaderConfiguration
+
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not has.get(device, True):
         raise InputError(f"this machine has no device {device!r} that PyTorch can use: give --device cpu")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-
-from accelerate import Accelerator
-from accelerate.tracking import TensorBoardTracker, WandBTracker
+from typing import TYPE_CHECKING
 
 from pocketvision.errors import InputError
-from pocketvision.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from pocketvision.training.recipe import Recipe
 
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}
 PROJECT = "pocketvision"
@@ -27,6 +29,8 @@ def check_loggers(names: Sequence[str]) -> None:
 
 def start_loggers(accelerator: Accelerator, names: tuple[str, ...], out: Path | None, recipe: Recipe) -> None:
     """Attach the loggers to `accelerator`: from now on `accelerator.log` reaches them. Their files go below `out`."""
+    from accelerate.tracking import TensorBoardTracker, WandBTracker
+
     check_loggers(names)
     folder = out or Path("runs")
     if "tensorboard" in names:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pocketvision.data.augment import Augmentation, Policy
 from pocketvision.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketvision.data.augment import Augmentation, Policy
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Recipe:
 
     @property
     def augmentation(self) -> Augmentation:
+        from pocketvision.data.augment import Augmentation  # needs PyTorch
+
         return Augmentation(self.crop, self.flip, self.policy, self.erase)
 
     def to_json(self) -> dict[str, Any]:

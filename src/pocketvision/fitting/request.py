@@ -1,0 +1,110 @@
+"""What `fit` and `train` are asked for, judged before anything heavy is imported or opened.
+
+The command line calls these before it imports PyTorch, and the functions call them first: one place says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pocketvision.data.sources import require_data
+from pocketvision.errors import InputError
+from pocketvision.files import require_path
+from pocketvision.fitting.limits import Limits
+from pocketvision.measure.remote import is_remote, read_address
+from pocketvision.runtimes.cores import check_threads
+from pocketvision.training.device import require_device
+from pocketvision.training.loggers import check_loggers
+from pocketvision.training.recipe import Recipe, parse_settings
+from pocketvision.units import parse_budget, parse_duration
+from pocketvision.validation import check_dials, require_family, require_threads
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """A budget in ms, seconds for training, and what else the network may cost."""
+
+    budget_ms: float
+    seconds: float
+    limits: Limits
+
+
+def check_fit(
+    data: str | Path,
+    budget: str,
+    time: str,
+    threads: int,
+    runtime: str,
+    pretrained: str | Path | None,
+    limits: tuple[str | None, str | None, str | None, str | None],
+    more_time: str | None,
+    device: str,
+    log: Sequence[str],
+) -> FitRequest:
+    """The values as numbers. InputError for the first that is wrong; `limits` are macs, params, size, memory."""
+    asked = FitRequest(parse_budget(budget), parse_duration(time, "time"), Limits.parse(*limits))
+    if runtime != "onnxruntime":
+        raise InputError(f"fit ships ONNX files, it cannot time them in {runtime!r}: use --runtime onnxruntime")
+    require_threads(threads)
+    if is_remote(device):
+        read_address(device)
+    else:
+        check_threads(threads)
+        require_device(device)
+    _check_run(data, pretrained, more_time, log)
+    return asked
+
+
+def check_train(
+    data: str | Path,
+    model: str,
+    width: float | None,
+    resolution: int | None,
+    channels: int | None,
+    groups: int | None,
+    bypass: str | None,
+    pretrained: str | Path | None,
+    epochs: int | None,
+    time: str | None,
+    lr: float | None,
+    folds: int | None,
+    settings: Mapping[str, str],
+    more_time: str | None,
+    device: str,
+    log: Sequence[str],
+) -> float | None:
+    """The seconds for training, None without a limit. InputError for the first value that is wrong."""
+    seconds = parse_duration(time, "time") if time is not None else None
+    require_family(model)
+    check_dials(model, width, resolution, None, channels, groups, bypass)
+    given = {**parse_settings(settings), "epochs": epochs, "lr": lr}
+    Recipe(**{name: value for name, value in given.items() if value is not None})
+    if folds is not None and folds < 2:
+        raise InputError(f"{folds} folds: give 2 or more, such as 5")
+    if folds is not None and more_time is not None:
+        raise InputError("--more-time and --folds do not go together: leave one out")
+    require_device(device)
+    _check_run(data, pretrained, more_time, log)
+    return seconds
+
+
+def _check_run(data: str | Path, pretrained: str | Path | None, more_time: str | None, log: Sequence[str]) -> None:
+    if more_time is not None:
+        parse_duration(more_time, "more-time")
+    check_loggers(log)
+    require_data(data)
+    if pretrained is not None:
+        require_weights(pretrained)
+
+
+def require_weights(pretrained: str | Path) -> None:
+    """InputError for a file or folder that is not there; what is to be downloaded is left to who does it."""
+    if str(pretrained) != "auto" and not str(pretrained).startswith("hf:"):
+        require_path(pretrained)
+
+
+def default_out(data: str | Path, budget: str) -> Path:
+    """`runs/ants_bees-4ms`."""
+    return Path("runs") / f"{Path(data).stem}-{budget.replace(' ', '')}"

@@ -1,0 +1,119 @@
+"""What callers may give, judged before PyTorch is imported: names, dials, threads, whole numbers.
+
+`pocketvision.fit` and its like check with the same functions as the command line, which calls them first, so that a
+mistake is answered at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from pocketvision.errors import InputError
+
+# The keys of `models.families.MODELS`, with the name of the family's own dial where it has one.
+FAMILIES: dict[str, str | None] = {
+    "mobilenet_v1": None,
+    "mobilenet_v1_full": None,
+    "mobilenet_v1_shallow": None,
+    "mobilenet_v2": None,
+    "mobilenet_v3_large": None,
+    "mobilenet_v3_small": None,
+    "mobilenet_v3_large_minimalistic": None,
+    "mobilenet_v3_small_minimalistic": None,
+    "mnasnet_a1": None,
+    "mnasnet_b1": None,
+    "mnasnet_small": None,
+    "squeezenet_1.0": "bypass",
+    "squeezenet_1.1": "bypass",
+    "shufflenet_v1": "groups",
+    "shufflenet_v2": None,
+    "xception": None,
+    "resnet_50": None,
+    "se_resnet_50": None,
+    "resnet_50_separable": None,
+}
+DIALS: dict[str, tuple[int | str, ...]] = {"groups": (3, 1, 2, 4, 8), "bypass": ("none", "simple", "complex")}
+PROFILED = ("onnxruntime", "torch")  # the runtimes that `profile` can look into
+SPLITS = ("train", "val", "test")
+
+
+def require_family(name: str) -> None:
+    """InputError, with the nearest name, for what is no family's name and no variant of one."""
+    if not any(re.fullmatch(rf"{re.escape(family)}(_.*)?", name) for family in FAMILIES):
+        raise unknown_model(name, FAMILIES)
+
+
+def unknown_model(name: str, known: Iterable[str]) -> InputError:
+    """What to say of a name that is not `known`."""
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "'pocketvision models' lists them"
+    return InputError(f"unknown model {name!r}: {hint}")
+
+
+def require_pattern(pattern: str) -> None:
+    """InputError for a shell pattern that begins as no family's name does."""
+    start = re.split(r"[*?\[]", pattern)[0]
+    if not any(family.startswith(start) or start.startswith(family) for family in FAMILIES):
+        raise no_match(pattern)
+
+
+def no_match(pattern: str) -> InputError:
+    """What to say of a shell pattern that no model's name matches."""
+    return InputError(f"no model matches {pattern!r}: 'pocketvision models' lists all")
+
+
+def check_dials(
+    name: str,
+    width: float | None = None,
+    resolution: int | tuple[int, int] | None = None,
+    classes: int | None = None,
+    channels: int | None = None,
+    groups: int | None = None,
+    bypass: str | None = None,
+) -> None:
+    """InputError for what no network called `name` can take; None is what was not given."""
+    if width is not None and not 0 < width <= 10:
+        raise InputError(f"width {width:g} of {name}: give a multiplier above 0 and up to 10, such as 0.5 or 1.0")
+    sides = resolution if isinstance(resolution, tuple) else () if resolution is None else (resolution,)
+    if not all(1 <= side <= 4096 for side in sides):
+        raise InputError(f"resolution {resolution} of {name}: give pixels from 1 to 4096, such as 224")
+    if classes is not None and classes < 1:
+        raise InputError(f"{classes} classes for {name}: give a positive number")
+    if channels is not None and channels < 1:
+        raise InputError(f"{channels} input channels for {name}: give 1 for grey, 3 for colour, or any positive number")
+    for dial, value in (("groups", groups), ("bypass", bypass)):
+        if value is not None:
+            _check_dial(name, dial, value)
+
+
+def _check_dial(name: str, dial: str, value: int | str) -> None:
+    owners = [family for family, own in FAMILIES.items() if own == dial]
+    if any(name.startswith(family) for family in FAMILIES) and not any(name.startswith(owner) for owner in owners):
+        raise InputError(f"{name} has no {dial}: leave it out")
+    if value not in DIALS[dial]:
+        choices = ", ".join(str(choice) for choice in sorted(DIALS[dial]))
+        raise InputError(f"{dial} {value} of {name}: choose one of {choices}")
+
+
+def require_threads(threads: int) -> None:
+    """InputError for fewer than one."""
+    if threads < 1:
+        raise InputError(f"{threads} threads: give 1 or more")
+
+
+def require_profiled(runtime: str) -> None:
+    """InputError for a runtime that `profile` cannot look into."""
+    if runtime not in PROFILED:
+        raise InputError(f"cannot look into runtime {runtime!r}: profile takes {' or '.join(PROFILED)}")
+
+
+def require_one_of(value: str, choices: Iterable[str], what: str) -> None:
+    """InputError for a `value` that is none of `choices`, with the nearest."""
+    choices = list(choices)
+    if value in choices:
+        return
+    near = difflib.get_close_matches(value, choices, 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(choices)}"
+    raise InputError(f"unknown {what} {value!r}: {hint}")
