@@ -91,7 +91,7 @@ def test_weights_where_a_model_belongs(run_cli, tmp_path: Path, name: str) -> No
     [
         ({"name": "shufflenet_v2", "weights": "auto"}, "there are no weights of shufflenet_v2 to download"),
         ({"name": "mobilenet_v1_0.75_192", "resolution": 0}, "resolution 0 of mobilenet_v1_0.75_192"),
-        ({"name": "mobilenet_v2", "weights": {}}, "its first tensors are none"),
+        ({"name": "mobilenet_v2", "weights": {}}, "this state dict holds no network"),
     ],
 )
 def test_one_sentence(arguments: dict, message: str) -> None:

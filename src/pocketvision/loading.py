@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pocketvision.network import Network
     from pocketvision.runtimes.predictor import Exported
 
-FOREIGN = (".pth", ".pt", ".bin", ".tflite", ".npz", ".net")
+FOREIGN = (".pth", ".pt", ".bin", ".ckpt", ".tflite", ".npz", ".net")
 
 
 def load(path: str | Path, threads: int = 0) -> Network | Exported:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pocketvision.runtimes.predictor import Exported
 
 # Names that end so are no models.
-FILES = (".safetensors", ".onnx", ".pth", ".pt", ".bin", ".tflite", ".npz", ".net", ".pte", ".ncnn", ".mnn")
+FILES = (".safetensors", ".onnx", ".pth", ".pt", ".bin", ".ckpt", ".tflite", ".npz", ".net", ".pte", ".ncnn", ".mnn")
 
 
 def refuse_dials(model: str, *given: object) -> None:

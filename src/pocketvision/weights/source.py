@@ -13,11 +13,12 @@ from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
 from pocketvision.network import Network
 from pocketvision.spec import Spec
-from pocketvision.weights import folder, hub, pytorchcv, reading, timm, transformers
+from pocketvision.weights import checkpoint, folder, hub, pytorchcv, reading, timm, transformers
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
 from pocketvision.weights.libraries import recognise
 from pocketvision.weights.recognised import Looks, Recognised, Tensors
+from pocketvision.weights.wrapping import unwrapped_module
 
 AUTO = "auto"
 
@@ -111,9 +112,10 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> W
     if isinstance(source, Network):
         return _of_ours(source, "this network")
     if isinstance(source, nn.Module):
-        return _of_a_module(source)
+        return _of_a_module(unwrapped_module(source))
     if isinstance(source, dict):
-        return _of_another_library(dict(source), "this state dict")
+        found = checkpoint.of_content(source, "this state dict")
+        return _of_read(reading.Read(found.tensors, architecture=found.architecture), "this state dict")
     if hub.is_name(source):
         return replace(open_weights(hub.download(str(source))), source=str(source))
     if str(source) == AUTO and not Path(source).exists():
