@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import pocketvision as pv
 from pocketvision.calibration import Calibration
@@ -97,3 +100,50 @@ def test_weights_where_a_model_belongs(run_cli, tmp_path: Path, name: str) -> No
 def test_one_sentence(arguments: dict, message: str) -> None:
     with pytest.raises(pv.InputError, match=message):
         pv.create_model(**arguments)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 6, 8])
+def test_stems_of_any_number_of_channels(tmp_path: Path, capsys: pytest.CaptureFixture[str], channels: int) -> None:
+    state = torchvision.models.squeezenet1_1(num_classes=3).state_dict()
+    state["features.0.weight"] = torch.randn(64, channels, 3, 3)
+    found = open_weights(state)
+    assert found.channels == channels
+    net = pv.create_model("squeezenet_1.1", classes=3, channels=channels, weights=found)
+    assert torch.equal(net.trunk[0].conv.weight, state["features.0.weight"])
+    for other in {1, 3} - {channels}:
+        with pytest.raises(pv.InputError, match=f"has {channels} input channels, the network {other}: give --channels"):
+            pv.create_model("squeezenet_1.1", classes=3, channels=other, weights=state)
+    assert "sum" not in capsys.readouterr().err
+
+
+def test_summed_colours_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    pv.create_model("squeezenet_1.1", channels=1, weights=torchvision.models.squeezenet1_1().state_dict())
+    assert "was trained on colours: grey images are seen with the sum of its first filters" in capsys.readouterr().err
+
+
+def test_the_channels_of_images_and_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    from pocketvision.fitting.survey import Survey, input_channels
+
+    def weights(channels: int) -> Any:
+        return open_weights(pv.create_model("mobilenet_v1", 0.25, 32, 2, channels))
+
+    grey, colour = Survey(64, 1), Survey(64, 3)
+    assert [input_channels(looked, None) for looked in (grey, colour)] == [1, 3]
+    assert input_channels(grey, weights(3)) == 3 and not capsys.readouterr().err
+    assert input_channels(colour, weights(1)) == 1
+    assert "was trained on grey images: these are seen without their colours" in capsys.readouterr().err
+    for channels in (2, 4, 6):
+        with pytest.raises(pv.InputError, match=f"was trained on {channels} channels, the images have 3"):
+            input_channels(colour, weights(channels))
+
+
+@pytest.mark.parametrize("start", [pv.train, pv.fit])
+def test_colour_pictures_with_weights_of_six_channels(tmp_path: Path, start: Any) -> None:
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        path = tmp_path / "data" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).save(path)
+    weights = pv.save(pv.create_model("mobilenet_v1", 0.25, 32, 2, channels=6), tmp_path / "six.safetensors")
+    given = {"model": "mobilenet_v1"} if start is pv.train else {"budget": "5ms"}
+    with pytest.raises(pv.InputError, match="six.safetensors was trained on 6 channels, the images have 3"):
+        start(tmp_path / "data", **given, pretrained=weights, out=tmp_path / "run", show=False)

@@ -31,7 +31,7 @@ from pocketvision.fitting.ship import (
     ladder,
     time_networks,
 )
-from pocketvision.fitting.survey import survey
+from pocketvision.fitting.survey import input_channels, survey
 from pocketvision.fitting.verdict import Shipped, make_report, time_again
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
@@ -145,7 +145,7 @@ def _run(
     dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), how.strict, show)
     dataset = split_once(folder, dataset, seed, seen)
     looked = survey(dataset.splits["train"])
-    channels = weights.channels if weights else looked.channels
+    channels = input_channels(looked, weights)
     limits = Limits(**settings["limits"])
     known = (split_name(weights.base).base, weights.width) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED), clock=clock)

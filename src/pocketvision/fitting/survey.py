@@ -6,12 +6,17 @@ import io
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from pocketvision.data.dataset import Sample
 from pocketvision.data.decode import blaming
 from pocketvision.errors import InputError
+from pocketvision.progress import say
+
+if TYPE_CHECKING:
+    from pocketvision.weights import Weights
 
 LOOKED_AT = 60
 
@@ -38,3 +43,21 @@ def survey(samples: Sequence[Sample]) -> Survey:
     if not sides:
         raise InputError(unreadable)
     return Survey(int(statistics.median(sides)), 1 if grey else 3)
+
+
+def input_channels(looked: Survey, weights: Weights | None) -> int:
+    """Channels of the network for these images: those of its `weights`, where the images can be shown so.
+
+    Grey images are shown to a network for colours as they are; colours to one for grey without their colour, which is
+    said. InputError for weights of any other number of channels: no picture becomes six channels.
+    """
+    if weights is None or weights.channels == looked.channels:
+        return looked.channels
+    if weights.channels not in (1, 3):
+        raise InputError(
+            f"{weights.source} was trained on {weights.channels} channels, the images have {looked.channels}: give "
+            "weights of 1 or 3 channels, or train without"
+        )
+    if weights.channels == 1:
+        say(f"{weights.name} was trained on grey images: these are seen without their colours")
+    return weights.channels

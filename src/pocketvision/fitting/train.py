@@ -21,7 +21,7 @@ from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.folds import CrossValidation
 from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.request import check_train
-from pocketvision.fitting.survey import survey
+from pocketvision.fitting.survey import input_channels, survey
 from pocketvision.models import create_model, spec_for
 from pocketvision.network import Network
 from pocketvision.progress import say
@@ -82,7 +82,7 @@ def train(
     require_classes(dataset)
     weights = open_weights(pretrained) if pretrained else None
     looked = survey(dataset.splits["train"])
-    channels = channels or (weights.channels if weights else looked.channels)
+    channels = channels or input_channels(looked, weights)
     spec = spec_for(model, width, resolution, len(dataset.classes), channels, weights, groups, bypass)
     make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}

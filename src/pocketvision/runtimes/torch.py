@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pocketvision.data.dataset import Task
 from pocketvision.data.image import Preprocessing
+from pocketvision.finite import require_finite
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -29,6 +30,7 @@ class Shipped(nn.Module):
 
     def __init__(self, net: Network) -> None:
         super().__init__()
+        require_finite(net.state_dict(), f"the network {net.spec.name}")
         self.net = net
         # (x / 255 - mean) / std on pixels as they come, 0..255: one subtraction and one multiplication.
         device = next(net.parameters()).device

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from pocketvision.data.preprocessing import SMALL
 from pocketvision.errors import InputError
 from pocketvision.network import Network
+from pocketvision.progress import say
 from pocketvision.weights.check import answer_alike
 from pocketvision.weights.file import fill, load, save
 from pocketvision.weights.source import Weights, open_weights
 
 CLASSIFIER = "head.classifier."
+COLOURS = 3
 
 
 def load_weights(
@@ -25,8 +27,8 @@ def load_weights(
 
     The classifier is the one exception. When the network's classes are `named` (None: when their names are no plain
     numbers) and differ from the weights', it keeps its fresh weights, but for classes that the weights know by name,
-    whose rows are taken over; else the number of classes must agree. With 1 input channel instead of 3 the first
-    convolution's filters are summed; any other number is refused.
+    whose rows are taken over; else the number of classes must agree. With 1 input channel instead of 3 (colours) the
+    first convolution's filters are summed, and it is said; any other number is refused.
     """
     found = open_weights(weights)
     family, width, source = found.family, found.width, found.source
@@ -95,11 +97,12 @@ def _adapt_stem(tensors: dict[str, Tensor], net: Network, source: str) -> bool:
     if stem not in tensors or tensors[stem].shape[1] == net.spec.channels:
         return True
     trained = tensors[stem].shape[1]
-    if net.spec.channels != 1:
+    if (trained, net.spec.channels) != (COLOURS, 1):
         raise InputError(
             f"{source} has {trained} input channels, the network {net.spec.channels}: give --channels {trained}"
-            + (" or 1" if trained != 1 else "")
+            + (" or 1" if trained == COLOURS else "")
         )
+    say(f"{source} was trained on colours: grey images are seen with the sum of its first filters")
     # A grey image given to all three colour filters at once: their sum sees the same picture.
     tensors[stem] = tensors[stem].sum(dim=1, keepdim=True)
     return False

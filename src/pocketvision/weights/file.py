@@ -21,6 +21,7 @@ from pocketvision.data.dataset import TASKS
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
+from pocketvision.finite import require_finite
 from pocketvision.network import Network, build_meta
 from pocketvision.spec import Spec
 from pocketvision.weights.convert import by_our_names
@@ -34,8 +35,10 @@ def save(net: Network, path: str | Path, modules: dict[str, str] | None = None) 
     """Write `net` with classes, preprocessing, metrics, provenance, atomically: the old file or the new one stands.
 
     `modules` are names of another library for ours, module by module: the file then has its tensors under those.
+    InputError for weights that are not finite.
     """
     path = Path(path)
+    require_finite(net.state_dict(), f"the network {net.spec.name}")
     # Named by us, contiguous, and on the CPU: the bytes must not depend on memory format or device.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     if modules:
@@ -86,6 +89,7 @@ def load(path: str | Path) -> Network:
         raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
     if len(classes) != spec.head.classes:
         raise InputError(f"{path} names {len(classes)} classes, but its network has {spec.head.classes} outputs")
+    require_finite(tensors, str(path))
     net.classes, net.task = classes, task
     fill(net, tensors, str(path))
     return net.eval()

@@ -10,6 +10,7 @@ from pocketvision.blocks import Fire, MaxPool, ShuffleV1
 from pocketvision.spec import Spec
 from pocketvision.weights.recognised import Pairs, Recognised, Tensors, conv_bn, conventions
 
+STEM = "features.init_block.conv"
 DEFAULTS = conventions(bn_eps=1e-5, bn_momentum=0.1)
 
 
@@ -18,17 +19,17 @@ def recognise(state: Tensors) -> Recognised | None:
 
     Whether a SqueezeNet has shortcuts is not in its tensors: the caller says so, or the live network.
     """
-    stem = state.get("features.init_block.conv.weight")
+    stem = state.get(f"{STEM}.weight")
     if stem is None:
         return None
     grouped = state.get("features.stage1.unit2.compress_conv1.weight")
     if grouped is not None and "features.stage3.unit4.expand_conv3.weight" in state:
         # All channels go in, those of one group are seen; the bottleneck is a quarter of what comes out, and goes in.
         groups = 4 * grouped.shape[0] // grouped.shape[1]
-        return Recognised("shufflenet_v1", stem.shape[0] / 24, shufflenet, DEFAULTS, option=groups)
+        return Recognised("shufflenet_v1", stem.shape[0] / 24, shufflenet, STEM, DEFAULTS, option=groups)
     if "features.stage1.unit1.squeeze.conv.weight" in state:
         family, full = ("squeezenet_1.0", 96) if stem.shape[2] == 7 else ("squeezenet_1.1", 64)
-        return Recognised(family, stem.shape[0] / full, squeezenet)
+        return Recognised(family, stem.shape[0] / full, squeezenet, STEM)
     return None
 
 

@@ -48,14 +48,16 @@ def _same(spec: Spec) -> Spec:
 class Recognised:
     """The network that foreign tensors are of.
 
-    `names` pairs their modules with those of a spec; `adapt` gives a spec what the source does otherwise (padding,
-    epsilon, activations). `option` is the family's own dial, `resolution` the side (or height and width) it was trained
-    at, px. `background`: the first class is "nothing". `tensors` replaces the source's, where they had to be changed.
+    `names` pairs their modules with those of a spec, `stem` is their first convolution; `adapt` gives a spec what the
+    source does otherwise (padding, epsilon, activations). `option` is the family's own dial, `resolution` the side (or
+    height and width) it was trained at, px. `background`: the first class is "nothing". `tensors` replaces the
+    source's, where they had to be changed.
     """
 
     family: str
     width: float
     names: Callable[[Spec], Pairs]
+    stem: str
     adapt: Callable[[Spec], Spec] = _same
     looks: Looks = Looks()
     option: Any = None

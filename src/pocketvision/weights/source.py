@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
+from pocketvision.finite import require_finite
 from pocketvision.network import Network
 from pocketvision.spec import Spec
 from pocketvision.weights import checkpoint, folder, hub, pytorchcv, reading, timm, transformers
@@ -45,6 +46,9 @@ class Weights:
     network: Network | None = None
     module: nn.Module | None = None
 
+    def __post_init__(self) -> None:
+        require_finite(self.tensors, self.source)
+
     @property
     def name(self) -> str:
         """Short, for people: the file's name, or the whole one on the Hub."""
@@ -55,9 +59,11 @@ class Weights:
         """Input channels that the tensors were trained on."""
         if self.spec:
             return self.spec.channels
-        # The convolutions that are no 1x1 take one channel (depthwise), many, or, the first, those of the image.
-        taken = {tensor.shape[1] for tensor in self.tensors.values() if tensor.ndim == 4 and tensor.shape[2] > 1}
-        return next((channels for channels in (3, 2, 4) if channels in taken), 1)
+        assert self.foreign
+        stem = self.tensors.get(f"{self.foreign.stem}.weight")
+        if stem is None or stem.ndim != 4:
+            raise InputError(f"{self.source} has no convolution {self.foreign.stem} to begin with: it is damaged")
+        return stem.shape[1]
 
     @property
     def resolution(self) -> int | tuple[int, int] | None:

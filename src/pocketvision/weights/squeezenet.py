@@ -18,7 +18,7 @@ def recognise(state: Tensors) -> Recognised | None:
     stem = state["conv1.weight"]
     family, full = ("squeezenet_1.0", 96) if stem.shape[2] == 7 else ("squeezenet_1.1", 64)
     tensors = {**state, "conv1.weight": stem.flip(1)}
-    return Recognised(family, stem.shape[0] / full, names, looks=CAFFE, resolution=RESOLUTION, tensors=tensors)
+    return Recognised(family, stem.shape[0] / full, names, "conv1", looks=CAFFE, resolution=RESOLUTION, tensors=tensors)
 
 
 def names(spec: Spec) -> Pairs:

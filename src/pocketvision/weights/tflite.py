@@ -244,8 +244,12 @@ class _Reader:
                 scales, zeros = scales.reshape(along), zeros.reshape(along)
             values = ((values - zeros).double() * scales.double()).float()
         if not bool(torch.isfinite(values).all()):
-            raise ValueError("weights that are not finite")
+            raise ValueError(f"numbers that are not finite in {self.name(tensor)}")
         return values
+
+    @staticmethod
+    def name(tensor: _Table) -> str:
+        return tensor.array(3, "u1").tobytes().decode("utf-8", "replace") or "a tensor without a name"
 
     def quantisation(self, tensor: _Table) -> tuple[Tensor, Tensor, int]:
         """Scales and zero points, one of each or one for each channel, and the axis of the channels."""

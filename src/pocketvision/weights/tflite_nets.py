@@ -59,7 +59,7 @@ def read(path: Path) -> Recognised:
         return replace(spec, trunk=with_activation(spec.trunk, act), conventions=conventions)  # type: ignore[arg-type]
 
     return Recognised(
-        family, width, names, adapt, looks,
+        family, width, names, "0.conv", adapt, looks,
         resolution=height if height == side else (height, side),
         background=file.outputs == 1001, tensors=_tensors(layers),
     )  # fmt: skip

@@ -61,13 +61,14 @@ def recognise(state: Tensors) -> Recognised | None:
         return _of_the_builder(state)
     if "block12.rep.4.pointwise.weight" in state and "conv4.conv1.weight" in state:
         width = state["conv4.pointwise.weight"].shape[0] / 2048
-        return Recognised("xception", width, xception, DEFAULTS, replace(HALVES, share=0.8975, interpolation="bicubic"))
+        looks = replace(HALVES, share=0.8975, interpolation="bicubic")
+        return Recognised("xception", width, xception, "conv1", DEFAULTS, looks)
     if "layer4.2.se.fc1.weight" in state and _is_a_resnet_50(state):
         width = state["layer4.0.conv1.weight"].shape[0] / 512
-        return Recognised("se_resnet_50", width, se_resnet, DEFAULTS, replace(BICUBIC, share=0.95))
+        return Recognised("se_resnet_50", width, se_resnet, "conv1", DEFAULTS, replace(BICUBIC, share=0.95))
     if "layer4.2.se_module.fc1.weight" in state and _is_a_resnet_50(state):
         width = state["layer4.0.conv1.weight"].shape[0] / 512
-        return Recognised("se_resnet_50", width, legacy_se_resnet, _as_caffe)
+        return Recognised("se_resnet_50", width, legacy_se_resnet, "layer0.conv1", _as_caffe)
     return None
 
 
@@ -111,7 +112,7 @@ def _of_the_builder(state: Tensors) -> Recognised | None:
         adapt, looks = TENSORFLOW, HALVES
     elif stack.dense:
         adapt = _with_stem(state["conv_stem.weight"].shape[0])
-    return Recognised(stack.family, width, partial(builder, places=places), adapt, looks)
+    return Recognised(stack.family, width, partial(builder, places=places), "conv_stem", adapt, looks)
 
 
 def _blocks(state: Tensors) -> list[str]:

@@ -14,30 +14,33 @@ def recognise(state: Tensors) -> Recognised | None:
     """The network that a torchvision state dict is of, else None."""
     if "features.18.0.weight" in state and "features.17.conv.3.weight" in state:
         # Below width 1 the last convolution keeps 1280 channels; the one before it tells the width.
-        return Recognised("mobilenet_v2", state["features.18.0.weight"].shape[1] / 320, mobilenet_v2, DEFAULTS)
+        return Recognised(
+            "mobilenet_v2", state["features.18.0.weight"].shape[1] / 320, mobilenet_v2, "features.0.0", DEFAULTS
+        )
     if "features.1.block.0.0.weight" in state:
         large = "features.16.0.weight" in state
         last = state["features.16.0.weight" if large else "features.12.0.weight"] if large or _small(state) else None
         if last is not None:
             family, full = ("mobilenet_v3_large", 960) if large else ("mobilenet_v3_small", 576)
             adapt = conventions(bn_eps=1e-3, bn_momentum=0.01)
-            return Recognised(family, last.shape[0] / full, mobilenet_v3, adapt)
+            return Recognised(family, last.shape[0] / full, mobilenet_v3, "features.0.0", adapt)
     if "stage2.0.branch2.0.weight" in state and "conv5.0.weight" in state:
         widths = {48: 0.5, 116: 1.0, 176: 1.5, 244: 2.0}
         half = state["stage2.0.branch2.0.weight"].shape[0]
         width = widths.get(2 * half, 2 * half / 116)
-        return Recognised("shufflenet_v2", width, shufflenet_v2, DEFAULTS, NEWER if width in (1.5, 2.0) else Looks())
+        looks = NEWER if width in (1.5, 2.0) else Looks()
+        return Recognised("shufflenet_v2", width, shufflenet_v2, "conv1.0", DEFAULTS, looks)
     if "features.0.weight" in state and "features.3.squeeze.weight" in state:
         stem = state["features.0.weight"]
         family, full = ("squeezenet_1.0", 96) if stem.shape[2] == 7 else ("squeezenet_1.1", 64)
-        return Recognised(family, stem.shape[0] / full, squeezenet)
+        return Recognised(family, stem.shape[0] / full, squeezenet, "features.0")
     if "layers.14.weight" in state and "layers.8.0.layers.0.weight" in state:
         adapt = conventions(bn_eps=1e-5, bn_momentum=0.0003)  # TensorFlow's decay 0.9997
         width = state["layers.14.weight"].shape[1] / 320
-        return Recognised("mnasnet_b1", width, mnasnet, adapt, NEWER if width in (0.75, 1.3) else Looks())
+        return Recognised("mnasnet_b1", width, mnasnet, "layers.0", adapt, NEWER if width in (0.75, 1.3) else Looks())
     if "layer1.0.conv3.weight" in state and "layer3.5.conv1.weight" in state and "layer1.0.se.fc1.weight" not in state:
         if "layer1.0.se_module.fc1.weight" not in state and "layer3.6.conv1.weight" not in state:
-            return Recognised("resnet_50", state["layer4.0.conv1.weight"].shape[0] / 512, resnet, DEFAULTS)
+            return Recognised("resnet_50", state["layer4.0.conv1.weight"].shape[0] / 512, resnet, "conv1", DEFAULTS)
     return None
 
 

@@ -74,14 +74,14 @@ KINDS = {
     "mobilenet_v1": Kind(
         v1_names,
         (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024),
-        "mobilenet_v1.conv_stem.convolution.weight",
+        "mobilenet_v1.conv_stem.convolution",
         ("mobilenet_v1.layer.25.convolution.weight", 1024),
         1 - 0.9997,
     ),
     "mobilenet_v2": Kind(
         v2_names,
         (32, 16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320, 1280),
-        "mobilenet_v2.conv_stem.first_conv.convolution.weight",
+        "mobilenet_v2.conv_stem.first_conv.convolution",
         ("mobilenet_v2.layer.15.reduce_1x1.convolution.weight", 320),
         1 - 0.997,
     ),
@@ -92,7 +92,11 @@ KINDS = {
 def recognise(state: Tensors) -> Recognised | None:
     """The network that a state dict of transformers is of, else None; where only a config could tell, as by default."""
     return next(
-        (_described(state, family, {}) for family, kind in KINDS.items() if {kind.stem, kind.last[0]} <= set(state)),
+        (
+            _described(state, family, {})
+            for family, kind in KINDS.items()
+            if {f"{kind.stem}.weight", kind.last[0]} <= set(state)
+        ),
         None,
     )
 
@@ -112,7 +116,7 @@ def read(tensors: Tensors, config: Config, source: str, preprocessor: Config | N
     family = config.get("model_type")
     if family not in KINDS:
         raise InputError(f"{source} holds a network of transformers of type {family!r}: {' and '.join(KINDS)} are read")
-    missing = {KINDS[family].stem, KINDS[family].last[0], "classifier.weight"} - set(tensors)
+    missing = {f"{KINDS[family].stem}.weight", KINDS[family].last[0], "classifier.weight"} - set(tensors)
     if missing:
         raise InputError(f"{source} is no classifier of type {family}: it has no tensor {min(missing)}")
     for key, known in (("output_stride", 32), ("first_layer_is_expansion", True)):
@@ -145,7 +149,7 @@ def _described(state: Tensors, family: str, config: Config) -> Recognised:
     width = float(config.get("depth_multiplier", state[last].shape[0] / full))
     act, least = config.get("hidden_act", "relu6"), int(config.get("min_depth", 8))
     first = state.get("mobilenet_v2.conv_stem.reduce_1x1.convolution.weight")
-    if first is not None and first.shape[0] == state[kind.stem].shape[0]:
+    if first is not None and first.shape[0] == state[f"{kind.stem}.weight"].shape[0]:
         raise InputError(
             f"MobileNetV2 at width {width:.4g} has no shortcut in the first block in transformers, as the paper's and "
             "ours do: its weights would give other answers; take another width"
@@ -165,9 +169,9 @@ def _described(state: Tensors, family: str, config: Config) -> Recognised:
     size = config.get("image_size")
     resolution = None if size is None else int(size) if not isinstance(size, list | tuple) else _sides(size)
     background = len(state["classifier.weight"]) == WITH_BACKGROUND if "classifier.weight" in state else False
-    channels = state[kind.stem].shape[1]
+    channels = state[f"{kind.stem}.weight"].shape[1]
     looks = Looks((0.5,) * channels, (0.5,) * channels)
-    return Recognised(family, width, kind.names, adapt, looks, resolution=resolution, background=background)
+    return Recognised(family, width, kind.names, kind.stem, adapt, looks, resolution=resolution, background=background)
 
 
 def _sides(size: Any) -> int | tuple[int, int]:
