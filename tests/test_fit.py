@@ -18,8 +18,17 @@ import pocketvision as pv
 from conftest import command_environment
 from pocketvision.fitting.candidates import Candidate, grid, largest_that_fits, lines, predict_ms
 from pocketvision.fitting.choose import LONG, SHORT, Look, Timer, choose, climbed
+from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.measure.latency import Latency
+from pocketvision.models import create_spec
+from pocketvision.network import build
 from pocketvision.units import parse_duration
+from pocketvision.weights import open_weights
+
+
+def line_of(family: str, classes: int) -> Pretrained:
+    """The line of candidates that weights of the plain network of a family start."""
+    return Pretrained.of(open_weights(build(create_spec(family))), classes, 3)
 
 
 def stripes(folder: Path, each: int = 24, side: int = 12) -> Path:
@@ -222,9 +231,9 @@ def test_grid_and_lines() -> None:
     for line in lines(candidates):
         assert [c.macs for c in line] == sorted(c.macs for c in line)
         assert [c.score for c in line] == sorted(c.score for c in line)
-    pretrained = [c for c in grid(2, 3, 300, ("mobilenet_v2", 1.0)) if c.pretrained]
+    pretrained = [c for c in grid(2, 3, 300, line_of("mobilenet_v2", 2)) if c.pretrained]
     assert {(c.family, c.width) for c in pretrained} == {("mobilenet_v2", 1.0)}
-    first = lines(grid(2, 3, 300, ("mobilenet_v2", 1.0)))[0]
+    first = lines(grid(2, 3, 300, line_of("mobilenet_v2", 2)))[0]
     assert all(c.pretrained for c in first) and len(first) > 5
 
 

@@ -16,10 +16,19 @@ from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, part_of, with_better_recipe
 from pocketvision.fitting.learn import Start, train_shortly
 from pocketvision.fitting.limits import Limits
+from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.journal import Journal
 from pocketvision.measure.count_spec import count_spec
+from pocketvision.models import create_spec
+from pocketvision.network import build
 from pocketvision.training.recipe import Recipe
 from pocketvision.units import parse_bytes, parse_count
+from pocketvision.weights import open_weights
+
+
+def line_of(family: str, classes: int) -> Pretrained:
+    """The line of candidates that weights of the plain network of a family start."""
+    return Pretrained.of(open_weights(build(create_spec(family))), classes, 3)
 
 
 def candidate(family: str, macs: int) -> Candidate:
@@ -143,7 +152,7 @@ def test_limits_of_the_grid() -> None:
 
 
 def test_pretrained_weights_keep_their_stem_at_any_size() -> None:
-    small = [c for c in grid(10, 3, 32, ("mobilenet_v2", 1.0)) if c.pretrained and c.resolution <= 64]
+    small = [c for c in grid(10, 3, 32, line_of("mobilenet_v2", 10)) if c.pretrained and c.resolution <= 64]
     assert {c.resolution for c in small} == {32, 40, 48, 56, 64}
     assert all(c.spec(10, 3).trunk[0].stride == 2 for c in small)
 

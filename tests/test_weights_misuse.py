@@ -15,6 +15,7 @@ import pocketvision as pv
 from pocketvision.calibration import Calibration
 from pocketvision.fitting.candidates import grid
 from pocketvision.fitting.doctor import embedding_of
+from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.ship import at_resolution, ladder
 from pocketvision.weights import open_weights
 
@@ -71,7 +72,7 @@ def test_a_dial_stays_in_the_name_at_another_size() -> None:
 
 def test_weights_of_any_family_and_number_of_classes_start_a_fit() -> None:
     squeezenet = open_weights(torchvision.models.squeezenet1_1(num_classes=21).state_dict())
-    found = grid(2, 3, 300, (squeezenet.base, squeezenet.width), _no_limits())
+    found = grid(2, 3, 300, Pretrained.of(squeezenet, 2, 3), _no_limits())
     assert any(candidate.pretrained for candidate in found)
     assert "squeezenet_1.1" in str(embedding_of(squeezenet))
 

@@ -25,6 +25,7 @@ from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.halving import Contender, contenders, halve
 from pocketvision.fitting.job import CHOICE, REPORT, SPEED, TIMED
 from pocketvision.fitting.learn import Start
+from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.survey import survey
 from pocketvision.training.loop import train_network
 from pocketvision.training.recipe import Recipe
@@ -48,7 +49,7 @@ def main() -> None:
     seen = survey(dataset.splits["train"])
     channels = weights.channels if weights else seen.channels
     start = Start(dataset.classes, channels, report["seed"], weights, dataset.task, seen.side)
-    known = (weights.family, weights.width) if weights else None
+    known = Pretrained.of(weights, len(dataset.classes), channels) if weights else None
     by_name = {c.name: c for c in grid(len(dataset.classes), channels, seen.side, known)}
     finalists = [by_name[name] for name in choice["finalists"]]
     affordable = [by_name[row["model"]] for row in choice["rows"] if row["fits"]]

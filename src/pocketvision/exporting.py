@@ -13,6 +13,7 @@ from PIL import Image
 
 from pocketvision.data.image import ImageFile
 from pocketvision.errors import InputError
+from pocketvision.files import file_name
 from pocketvision.progress import Steps
 from pocketvision.runtimes import get_runtime
 from pocketvision.validation import require_one_of
@@ -52,7 +53,7 @@ def export(
     from pocketvision.runtimes.verify import compare
 
     name, suffix = FORMATS[to]
-    target = Path(path) if path else Path(net.spec.name + suffix)
+    target = Path(path) if path else Path(file_name(net.spec.name) + suffix)
     runtime = get_runtime(name)
     checked = images or sample_photographs(net.spec.channels)
     unchecked = target.with_name(f".{target.stem}.{os.getpid()}{suffix}")

@@ -50,6 +50,11 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     _sync_folder(path.parent)
 
 
+def file_name(text: str) -> str:
+    """`text`, which may be anything, as the name of one file or folder: what could lead elsewhere becomes "_"."""
+    return re.sub(r"[^\w.+()\[\] -]|^\.+", "_", text)[:200] or "_"
+
+
 def writable_folder(path: str | Path) -> Path:
     """Create the folder `path` (and its parents) if needed and prove with a temporary file that it can be written.
 

@@ -61,10 +61,24 @@ Rows = tuple[Row, ...]
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Where a network comes from: a family of `models.MODELS` at a width, its own dial turned to `option`.
+
+    `option` None: as in the family's table.
+    """
+
+    family: str
+    width: float = 1.0
+    option: int | str | None = None
+
+
+@dataclass(frozen=True)
 class Spec:
     """A whole architecture as data: `trunk` up to the last feature map, then a `head`.
 
     `resolution` is the side of the square input, or (height, width), in pixels; `channels` the input's channels.
+    `name` is for people and is never parsed back: a network may be called anything. `origin` is the variant that its
+    rows are, or were made from; None when it is of no family.
     """
 
     name: str
@@ -73,6 +87,7 @@ class Spec:
     resolution: int | tuple[int, int] = 224
     channels: int = 3
     conventions: Conventions = field(default_factory=Conventions)
+    origin: Variant | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -95,6 +110,7 @@ class Spec:
                 resolution=tuple(data["resolution"]) if isinstance(data["resolution"], list) else data["resolution"],
                 channels=data["channels"],
                 conventions=Conventions(**data["conventions"]),
+                origin=_origin(data),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
@@ -110,10 +126,22 @@ def _kinds() -> dict[str, type]:
     return {**ROWS, **HEADS}
 
 
+def _origin(data: dict[str, Any]) -> Variant | None:
+    if "origin" in data:
+        found = None if data["origin"] is None else Variant(**data["origin"])
+        if found and not (isinstance(found.family, str) and isinstance(found.width, int | float) and found.width > 0):
+            raise ValueError(f"its origin is {found}")
+        return found
+    # Files of earlier releases tell it by the name alone, which was the table's own then.
+    from pocketvision.models.names import origin_of
+
+    return origin_of(str(data["name"]))
+
+
 def _encode(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return fields if isinstance(value, (Spec, Conventions)) else {"kind": type(value).__name__, **fields}
+        return fields if isinstance(value, (Spec, Conventions, Variant)) else {"kind": type(value).__name__, **fields}
     return [_encode(item) for item in value] if isinstance(value, tuple) else value
 
 

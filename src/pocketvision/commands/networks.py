@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from pocketvision.network import Network
     from pocketvision.runtimes.predictor import Exported
 
-# Names that end so are no models.
-FILES = (".safetensors", ".onnx", ".pth", ".pt", ".bin", ".ckpt", ".tflite", ".npz", ".net", ".pte", ".ncnn", ".mnn")
-
 
 def refuse_dials(model: str, *given: object) -> None:
     """InputError when one of the dials was `given`: a file has everything of its own."""
@@ -22,11 +19,6 @@ def refuse_dials(model: str, *given: object) -> None:
             f"{model} is a file with its own weights, size and classes: leave out --width, --resolution, --classes, "
             "--channels, --groups, --bypass and --pretrained"
         )
-
-
-def is_file(model: str) -> bool:
-    path = Path(model)
-    return path.exists() or "/" in model or path.suffix in FILES
 
 
 def check_model(
@@ -40,9 +32,9 @@ def check_model(
     pretrained: Path | None = None,
 ) -> None:
     """InputError for a file that is not there, a name of no model, and dials that it has not; nothing is opened."""
-    if is_file(model):
-        from pocketvision.loading import require_model_file
+    from pocketvision.loading import is_file, require_model_file
 
+    if is_file(model):
         refuse_dials(model, width, resolution, classes, channels, groups, bypass, pretrained)
         if not model.startswith("hf:"):
             require_model_file(model)
@@ -66,9 +58,9 @@ def trained(
     channels: int | None = None,
 ) -> Network | Exported:
     """A network with weights: from a file of ours, or a name and `pretrained`."""
-    if is_file(model):
-        from pocketvision.loading import load
+    from pocketvision.loading import is_file, load
 
+    if is_file(model):
         refuse_dials(model, width, resolution, pretrained, classes, channels)
         return load(model)
     net = network(model, width, resolution, classes, channels, pretrained)
@@ -88,8 +80,9 @@ def network(
     bypass: str | None = None,
 ) -> Network:
     """A network with its architecture: from a model file, or built from its name."""
+    from pocketvision.loading import is_file, load
+
     if is_file(model):
-        from pocketvision.loading import load
         from pocketvision.network import Network
 
         refuse_dials(model, width, resolution, pretrained, classes, channels, groups, bypass)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pocketvision.fitting.limits import Limits
+from pocketvision.fitting.pretrained import Pretrained, equivalent_width
 from pocketvision.measure.count_spec import count_specs
-from pocketvision.models import MODELS, create_spec, split_name, variant_name
+from pocketvision.models import MODELS, create_spec, usual_stride, variant_name
 from pocketvision.models.published import estimate_top1
 from pocketvision.spec import Spec, total_stride
 
@@ -20,7 +21,6 @@ FINE = tuple(range(16, 225, 8))
 ENLARGE = 4  # more pixels than this times the image's own tell the network nothing new
 SMALL = 64  # px: pictures up to this side are also looked at as they are
 FULL = 224  # px: what ImageNet's photographs are shown at
-LEAST_PRETRAINED = 32  # px: below, the strides that weights were trained with leave no map
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,19 @@ class Candidate:
     score: float
     score_source: str
     pretrained: bool
+    own: Spec | None = None  # the network of the pretrained weights, whose rows need not be those of a table
 
     @property
     def name(self) -> str:
         return variant_name(self.family, self.width, self.resolution)
 
     def spec(self, classes: int, channels: int) -> Spec:
-        return candidate_spec(self.family, self.width, self.resolution, classes, channels, self.pretrained)
-
-
-def candidate_spec(family: str, width: float, resolution: int, classes: int, channels: int, pretrained: bool) -> Spec:
-    """The architecture of a candidate. Pretrained weights keep the stem that they were trained with at any size."""
-    return create_spec(family, width, resolution, classes, channels, small_stem=not pretrained)
+        """The architecture. That of pretrained weights keeps the stem that they were trained with at any size."""
+        return self.own or create_spec(self.family, self.width, self.resolution, classes, channels)
 
 
 def grid(
-    classes: int, channels: int, side: int, pretrained: tuple[str, float] | None, limits: Limits = Limits()
+    classes: int, channels: int, side: int, pretrained: Pretrained | None, limits: Limits = Limits()
 ) -> list[Candidate]:
     """All candidates for images whose shorter side is about `side` px that keep `limits`; costs counted on the modules.
 
@@ -58,34 +55,40 @@ def grid(
     """
     found, costly = [], []
     variants = list(_variants(side, pretrained))
-    specs = [candidate_spec(*variant, classes, channels, pretrained == variant[:2]) for variant in variants]
-    for (family, width, resolution), spec, costs in zip(variants, specs, count_specs(specs), strict=True):
+    specs = [
+        own.at(resolution) if own else create_spec(family, width, resolution, classes, channels)
+        for family, width, resolution, own in variants
+    ]
+    for (family, width, resolution, own), spec, costs in zip(variants, specs, count_specs(specs), strict=True):
         if limits.exceeded(costs):
             costly.append(costs)
             continue
-        score, source = estimate_top1(family, width, effective_resolution(resolution, side, spec))
-        known = pretrained == (family, width)
-        found.append(Candidate(family, width, resolution, costs.params, costs.macs, score, source, known))
+        speaks = ("mobilenet_v2", equivalent_width(spec)) if own and own.table is None else (family, width)
+        score, source = estimate_top1(*speaks, effective_resolution(resolution, side, spec))
+        rows = (True, spec) if own else (False,)
+        found.append(Candidate(family, width, resolution, costs.params, costs.macs, score, source, *rows))
     if not found:
         raise limits.nothing_fits(costly)
     return found
 
 
-def _variants(side: int, pretrained: tuple[str, float] | None) -> Iterator[tuple[str, float, int]]:
-    """Family, width and resolution of each candidate."""
+def _variants(side: int, pretrained: Pretrained | None) -> Iterator[tuple[str, float, int, Pretrained | None]]:
+    """Family, width and resolution of each candidate, and the pretrained network where it is that."""
     # Small pictures as they are: no position is spent on what enlarging adds.
     resolutions = sorted({*RESOLUTIONS, *([side] if RESOLUTIONS[0] <= side <= SMALL else [])})
-    for family in dict.fromkeys([*FAMILIES, *([pretrained[0]] if pretrained else [])]):
-        least = MODELS[split_name(family).family].least
-        widths = {*WIDTHS, *([pretrained[1]] if pretrained and pretrained[0] == family else [])}
-        for width in sorted(widths):
-            known = pretrained == (family, width)
+    tables = {family: MODELS[family] for family in FAMILIES}
+    if pretrained and pretrained.table:
+        tables[pretrained.family] = MODELS[pretrained.table]
+    for family in dict.fromkeys([*tables, *([pretrained.family] if pretrained else [])]):
+        widths = {pretrained.width} if pretrained and pretrained.family == family else set()
+        for width in sorted(widths | set(WIDTHS if family in tables else ())):
+            own = pretrained if pretrained and (family, width) == (pretrained.family, pretrained.width) else None
             # Weights at hand leave resolution as the only dial: finer steps use more of the budget.
-            for resolution in FINE if known else resolutions:
+            for resolution in FINE if own else resolutions:
                 if RESOLUTIONS[0] < resolution and resolution > ENLARGE * side:
                     continue
-                if resolution >= max(least, LEAST_PRETRAINED if known else 0):
-                    yield family, width, resolution
+                if resolution >= (own.least if own else tables[family].least):
+                    yield family, width, resolution, own
 
 
 def effective_resolution(resolution: int, side: int, spec: Spec) -> float:
@@ -94,8 +97,7 @@ def effective_resolution(resolution: int, side: int, spec: Spec) -> float:
     A 32 px input whose stem skips two halvings has as many positions as 128 px. And it shows a 32 px picture in full,
     but of a photograph only what ImageNet's shows at 32 px.
     """
-    usual = total_stride(MODELS[split_name(spec.name).family].trunk)  # before the small-input stem
-    positions = resolution * usual / total_stride(spec.trunk)
+    positions = resolution * usual_stride(spec) / total_stride(spec.trunk)
     detail = FULL * resolution / min(side, FULL)
     return min(positions, detail)
 

@@ -58,9 +58,9 @@ class Timer:
         runtime = get_runtime(self.runtime)
         with tempfile.TemporaryDirectory() as folder:
             paths = []
-            for candidate in candidates:
+            for number, candidate in enumerate(candidates):
                 net = settled(build(candidate.spec(self.classes, self.channels)))
-                paths.append(runtime.convert(net, Path(folder) / f"{candidate.name}.onnx"))
+                paths.append(runtime.convert(net, Path(folder) / f"{number}.onnx"))
             found = self.clock.time(paths, self.runtime, self.threads, look)
         return {candidate.name: asdict(latency) for candidate, latency in zip(candidates, found, strict=True)}
 

@@ -48,13 +48,13 @@ def embedding_of(weights: Weights | None) -> Embedding:
         return EDGES_AND_COLOURS
     import torch
 
-    from pocketvision.models import create_model
+    from pocketvision.models import build_with, spec_of
     from pocketvision.training.memory import keep_freed_memory
 
     keep_freed_memory()
     classes, channels = weights.classes or ("any",), weights.channels  # only the trunk is used
     net = (
-        create_model(weights.base, weights.width, SIDE, classes, channels, weights)
+        build_with(spec_of(weights, SIDE, len(classes), channels), classes, weights)
         .eval()
         .to(memory_format=torch.channels_last)
     )

@@ -23,6 +23,7 @@ from pocketvision.fitting.halving import Contender, contenders, explain_halving,
 from pocketvision.fitting.insight import SECONDS, SHARE, calibrate_network, look_closely, pictures_of
 from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
 from pocketvision.fitting.limits import Limits
+from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.request import check_fit, default_out
 from pocketvision.fitting.ship import (
     Shipping,
@@ -35,7 +36,6 @@ from pocketvision.fitting.survey import input_channels, survey
 from pocketvision.fitting.verdict import Shipped, make_report, time_again
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
-from pocketvision.models import split_name
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
@@ -147,7 +147,7 @@ def _run(
     looked = survey(dataset.splits["train"])
     channels = input_channels(looked, weights)
     limits = Limits(**settings["limits"])
-    known = (split_name(weights.base).base, weights.width) if weights else None
+    known = Pretrained.of(weights, len(dataset.classes), channels) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED), clock=clock)
     choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
     clock.close()  # training may take hours: no connection has to last that long

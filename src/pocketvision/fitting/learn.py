@@ -13,11 +13,12 @@ from pocketvision.data.preprocessing import shown_whole
 from pocketvision.fitting.candidates import FULL, Candidate
 from pocketvision.fitting.halving import LEAST_IMAGES, LEAST_SECONDS, Contender, part_of
 from pocketvision.journal import Journal
-from pocketvision.network import Network, build
+from pocketvision.models import build_with
+from pocketvision.network import Network
 from pocketvision.training.loop import Trainer
 from pocketvision.training.recipe import Recipe, fine_tune_recipes, from_scratch_recipes
 from pocketvision.training.speed import Speeds, measure
-from pocketvision.weights import Weights, load_weights
+from pocketvision.weights import Weights
 
 RUNG_EPOCHS = 3  # of a short training: the part of the images is made as small as that needs
 PLANNED = 0.9  # of a short training's time: with more, a little slower than measured would cost a whole epoch
@@ -41,11 +42,7 @@ class Start:
         """A fresh network, or one with the pretrained weights when they are the candidate's."""
         torch.manual_seed(self.seed)  # here, not before: a resumed run has not built what an unbroken one has
         known = self.weights if candidate.pretrained else None
-        spec = candidate.spec(len(self.classes), self.channels)
-        net = build(known.adapted(spec) if known else spec)
-        net.classes = self.classes
-        if known:
-            load_weights(net, known, named=True)
+        net = build_with(candidate.spec(len(self.classes), self.channels), self.classes, known)
         net.task = self.task
         net.preprocessing = shown_whole(net.preprocessing, self.side)
         return net

@@ -13,6 +13,7 @@ from pocketvision.data.sources import require_data
 from pocketvision.errors import InputError
 from pocketvision.files import require_path
 from pocketvision.fitting.limits import Limits
+from pocketvision.loading import is_file
 from pocketvision.measure.remote import is_remote, read_address
 from pocketvision.runtimes.cores import check_threads
 from pocketvision.training.device import require_device
@@ -59,7 +60,7 @@ def check_fit(
 
 def check_train(
     data: str | Path,
-    model: str,
+    model: str | Path,
     width: float | None,
     resolution: int | None,
     channels: int | None,
@@ -77,8 +78,15 @@ def check_train(
 ) -> float | None:
     """The seconds for training, None without a limit. InputError for the first value that is wrong."""
     seconds = parse_duration(time, "time") if time is not None else None
-    require_family(model)
-    check_dials(model, width, resolution, None, channels, groups, bypass)
+    if is_weights(model):
+        if any(value is not None for value in (width, groups, bypass, pretrained)):
+            raise InputError(
+                f"{model} has its own rows and weights: leave out the width, groups, bypass and pretrained weights"
+            )
+        require_weights(model)
+    else:
+        require_family(str(model))
+    check_dials(str(model), width, resolution, None, channels, groups, bypass)
     given = {**parse_settings(settings), "epochs": epochs, "lr": lr}
     Recipe(**{name: value for name, value in given.items() if value is not None})
     if folds is not None and folds < 2:
@@ -97,6 +105,11 @@ def _check_run(data: str | Path, pretrained: str | Path | None, more_time: str |
     require_data(data)
     if pretrained is not None:
         require_weights(pretrained)
+
+
+def is_weights(model: str | Path) -> bool:
+    """Is `model` a file, a folder or on the Hub, with its own weights, and no network's name?"""
+    return is_file(str(model)) or str(model).startswith("hf:")
 
 
 def require_weights(pretrained: str | Path) -> None:

@@ -21,11 +21,10 @@ from pocketvision.evaluation import evaluate_samples
 from pocketvision.fitting.clock import Clock, Look
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
-from pocketvision.models import MODELS, split_name, variant_name
+from pocketvision.models import least_resolution, name_at
 from pocketvision.network import Network
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes import torch as torch_runtime
-from pocketvision.spec import total_stride
 
 STEP = 8  # px between two resolutions that are tried
 REACH = 1.3  # how far above the resolution of training, as a factor; below, down to half of it
@@ -57,9 +56,8 @@ class Shipping:
 
 def at_resolution(net: Network, resolution: int, resize: int | None = None) -> Network:
     """The same network, weights and rows shared, for images of another size; `resize` None: the usual for that size."""
-    named = split_name(net.spec.name)
     other = copy.copy(net)
-    other.spec = replace(net.spec, name=variant_name(named.base, named.width or 1.0, resolution), resolution=resolution)
+    other.spec = replace(net.spec, name=name_at(net.spec, resolution), resolution=resolution)
     usual = preprocessing_for(resolution, net.spec.channels)
     other.preprocessing = replace(  # the rest as the weights were trained
         net.preprocessing, resolution=usual.resolution, resize=usual.resize if resize is None else (resize, resize)
@@ -70,7 +68,7 @@ def at_resolution(net: Network, resolution: int, resize: int | None = None) -> N
 def ladder(net: Network) -> list[int]:
     """The resolutions that the network's weights can be used at, from half of its own to REACH times it."""
     own = net.spec.size[0]
-    least = max(own / 2, total_stride(net.spec.trunk), MODELS[split_name(net.spec.name).family].least)
+    least = max(own / 2, least_resolution(net.spec))
     return sorted({own, *(side for side in range(STEP, int(REACH * own) + 1, STEP) if side >= least)})
 
 

@@ -17,12 +17,13 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
+from pocketvision.files import file_name
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.folds import CrossValidation
 from pocketvision.fitting.insight import calibrate_network
-from pocketvision.fitting.request import check_train
+from pocketvision.fitting.request import check_train, is_weights
 from pocketvision.fitting.survey import input_channels, survey
-from pocketvision.models import create_model, spec_for
+from pocketvision.models import build_with, spec_for, spec_of
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.runfolder import RunFolder, examine_once, split_once
@@ -38,7 +39,7 @@ RESULT, MODEL = "result.json", "model.safetensors"
 
 def train(
     data: str | Path,
-    model: str,
+    model: str | Path,
     *,
     width: float | None = None,
     resolution: int | None = None,
@@ -63,8 +64,9 @@ def train(
     show: bool = True,
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Train the network `model` (a name that `list_models` knows) on `data`; returns and writes what came of it.
+    """Train the network `model` on `data`; returns and writes what came of it.
 
+    `model` is a name that `list_models` knows; or a file, folder or "hf:owner/name", whose weights it starts from.
     `epochs` (or the recipe's) and `time`, whichever ends first. `settings` change fields of the recipe, as text:
     {"mixup": "0.2"}. `more_time` trains a finished run in `out` for that much longer. Writes model.safetensors,
     recipe.json, metrics.csv and result.json into `out`; the same call goes on with an unfinished run there. The data is
@@ -78,12 +80,17 @@ def train(
         data, model, width, resolution, channels, groups, bypass, pretrained, epochs, time, lr, folds, settings or {},
         more_time, device, log,
     )  # fmt: skip
+    own = model if is_weights(model) else None
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
-    weights = open_weights(pretrained) if pretrained else None
+    start = own or pretrained
+    weights = open_weights(start) if start else None
     looked = survey(dataset.splits["train"])
     channels = channels or input_channels(looked, weights)
-    spec = spec_for(model, width, resolution, len(dataset.classes), channels, weights, groups, bypass)
+    if own and weights:
+        spec = spec_of(weights, resolution, len(dataset.classes), channels)
+    else:
+        spec = spec_for(str(model), width, resolution, len(dataset.classes), channels, weights, groups, bypass)
     make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
@@ -93,7 +100,7 @@ def train(
 
     def make() -> Network:
         torch.manual_seed(seed)
-        net = create_model(model, width, resolution, dataset.classes, channels, weights, groups, bypass)
+        net = build_with(spec, dataset.classes, weights)
         net.task = dataset.task
         net.preprocessing = shown_whole(net.preprocessing, looked.side)
         return net
@@ -108,9 +115,9 @@ def train(
         "spec": spec.to_json(),
         "recipe": recipe.to_json(),
         "seconds": seconds,
-        "pretrained": str(pretrained) if pretrained else None,
+        "pretrained": str(start) if start else None,
     }
-    name = f"{dataset.name}-{spec.name}"
+    name = file_name(f"{dataset.name}-{spec.name}")
     if folds is not None:
         kept, name = {**kept, "folds": folds}, f"{name}-{folds}folds"
     with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh) as folder, keeping_images():

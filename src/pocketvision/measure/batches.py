@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import geometric_mean
@@ -92,8 +92,8 @@ def time_networks(specs: Sequence[Spec], how: How, keep: Path | None = None) -> 
 
 
 def digest(spec: Spec) -> str:
-    """A short name for an architecture."""
-    return hashlib.sha256(spec.to_json().encode()).hexdigest()[:16]
+    """A short name for an architecture, whatever it is called."""
+    return hashlib.sha256(replace(spec, name="", origin=None).to_json().encode()).hexdigest()[:16]
 
 
 class _Batch:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pocketvision.errors import InputError
 from pocketvision.models.families import MODELS
 from pocketvision.models.family import Family
-from pocketvision.models.names import list_models, split_name, variant_name
+from pocketvision.models.input_sizes import least_resolution, usual_stride
+from pocketvision.models.names import base_name, has_own_name, list_models, name_at, split_name, variant_name
 from pocketvision.network import Network, build
 from pocketvision.spec import Rows, Spec, small_input_stem, total_stride
 from pocketvision.validation import check_dials
@@ -50,9 +51,11 @@ def create_spec(
     least = max(total_stride(rows), family.least)
     if min(resolution if isinstance(resolution, tuple) else (resolution,)) < least:
         raise InputError(f"resolution {resolution} px is below what {name} can take: at least {least} px")
-    base = named._replace(option=option).base
+    origin = named._replace(option=option).origin(width)
+    base = base_name(origin)
     full_name = base if (width, resolution) == (1, family.resolution) else variant_name(base, width, resolution)
-    return Spec(full_name, rows, replace(family.head, classes=classes), resolution, channels, family.conventions)
+    head = replace(family.head, classes=classes)
+    return Spec(full_name, rows, head, resolution, channels, family.conventions, origin)
 
 
 def _turned(name: str, family: Family, given: dict[str, Any], named: Any) -> tuple[Rows, Any]:
@@ -100,15 +103,36 @@ def create_model(
         if str(weights) == AUTO and split_name(name).family != "mobilenet_v2":
             raise InputError(f"there are no weights of {name} to download: give a file, or take mobilenet_v2")
         found = open_weights(weights)
-    net = build(spec_for(name, width, resolution, number, channels, found, groups, bypass))
-    named = classes is not None and not isinstance(classes, int)
-    if classes is not None and not isinstance(classes, int):
+    spec = spec_for(name, width, resolution, number, channels, found, groups, bypass)
+    return build_with(spec, None if classes is None or isinstance(classes, int) else classes, found)
+
+
+def build_with(spec: Spec, classes: Sequence[str] | None, weights: Weights | None) -> Network:
+    """The network of `spec`, with names for its classes (None: numbers, or the weights' own) and `weights`, if any."""
+    net = build(spec)
+    if classes is not None:
         net.classes = tuple(classes)
-    if found is not None:
+    if weights is not None:
         from pocketvision.weights import load_weights
 
-        load_weights(net, found, named)
+        load_weights(net, weights, named=classes is not None)
     return net
+
+
+def spec_of(weights: Weights, resolution: int | tuple[int, int] | None, classes: int, channels: int) -> Spec:
+    """The network that `weights` are of, with the strides that they were trained with, for another input and head.
+
+    `resolution` None: the weights' own, else the paper's.
+    Of a network of ours these are its own rows, whatever it is called and wherever they come from.
+    """
+    own, resolution = weights.spec, resolution or weights.resolution
+    if own is not None:
+        head = replace(own.head, classes=classes)  # type: ignore[type-var]
+        resolution = resolution or own.resolution
+        return replace(own, name=name_at(own, resolution), resolution=resolution, channels=channels, head=head)
+    assert weights.origin is not None, "what another library's weights are of is known by its family"
+    base, width = base_name(weights.origin), weights.origin.width
+    return weights.adapted(create_spec(base, width, resolution, classes, channels, small_stem=False))
 
 
 def spec_for(
@@ -124,11 +148,10 @@ def spec_for(
     """The architecture to load `weights` into (None: `create_spec`): what nobody gave is as the weights have it."""
     if weights is None:
         return create_spec(name, width, resolution, classes, channels, groups=groups, bypass=bypass)
-    named = split_name(name)
-    theirs = split_name(weights.base)
+    named, theirs = split_name(name), weights.origin
     as_trained = resolution is None and named.resolution is None  # then with the strides of the training, too
-    if named.family == theirs.family:
-        width = weights.width if width is None and named.width is None else width
+    if theirs is not None and named.family == theirs.family:
+        width = theirs.width if width is None and named.width is None else width
         resolution = weights.resolution if resolution is None and named.resolution is None else resolution
         if named.option is None and groups is None and bypass is None:
             groups, bypass = (theirs.option, None) if isinstance(theirs.option, int) else (None, theirs.option)
@@ -136,4 +159,19 @@ def spec_for(
     return weights.adapted(create_spec(name, width, resolution, classes, channels, small_stem, groups, bypass))
 
 
-__all__ = ["MODELS", "Family", "create_model", "create_spec", "list_models", "split_name", "variant_name"]
+__all__ = [
+    "MODELS",
+    "Family",
+    "base_name",
+    "build_with",
+    "create_model",
+    "create_spec",
+    "has_own_name",
+    "least_resolution",
+    "list_models",
+    "name_at",
+    "spec_of",
+    "split_name",
+    "usual_stride",
+    "variant_name",
+]

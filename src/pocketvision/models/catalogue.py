@@ -7,7 +7,7 @@ from typing import Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure.count_spec import count_spec, count_specs
-from pocketvision.models import create_spec, list_models, split_name
+from pocketvision.models import base_name, create_spec, list_models, split_name
 from pocketvision.models.published import PUBLISHED, source
 
 
@@ -21,18 +21,19 @@ def catalogue(pattern: str = "*") -> list[dict[str, Any]]:
 def entry(name: str, groups: int | None = None, bypass: str | None = None) -> dict[str, Any]:
     """`{name, family, width, resolution, params, macs, published_top1, source}` of one network."""
     spec = create_spec(name, groups=groups, bypass=bypass)
-    named = split_name(spec.name)
-    width, resolution = named.width or 1.0, max(spec.size)
+    origin, resolution = spec.origin, max(spec.size)
+    assert origin is not None, "a network of a table"
+    base, width = base_name(origin), origin.width
     costs = count_spec(spec)
     return {
         "name": spec.name if groups or bypass else name,
-        "family": named.family,
+        "family": origin.family,
         "width": width,
         "resolution": resolution,
         "params": costs.params,
         "macs": costs.macs,
-        "published_top1": PUBLISHED.get((named.base, width, resolution)),
-        "source": source(named.base, width, resolution),
+        "published_top1": PUBLISHED.get((base, width, resolution)),
+        "source": source(base, width, resolution),
     }
 
 

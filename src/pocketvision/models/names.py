@@ -7,8 +7,10 @@ import fnmatch
 import re
 from typing import Any, NamedTuple
 
+from pocketvision.errors import InputError
 from pocketvision.models.families import MODELS
 from pocketvision.models.published import PUBLISHED
+from pocketvision.spec import Spec, Variant
 from pocketvision.validation import unknown_model
 
 
@@ -26,6 +28,41 @@ class Name(NamedTuple):
         dial = MODELS[self.family].dial
         turned = dial is not None and self.option not in (None, dial.values[0])
         return f"{self.family}_{dial.prefix}{self.option}" if dial and turned else self.family
+
+    def origin(self, width: float | None = None) -> Variant:
+        """The variant, at this width where the name says none."""
+        dial = MODELS[self.family].dial
+        option = None if dial is None or self.option == dial.values[0] else self.option
+        return Variant(self.family, float(width or self.width or 1.0), option)
+
+
+def origin_of(name: str) -> Variant | None:
+    """The variant that a name of ours means; None for any other name."""
+    try:
+        named = split_name(name)
+    except InputError:
+        return None
+    return named.origin()
+
+
+def base_name(origin: Variant) -> str:
+    """The family, with its own dial where that is turned: `shufflenet_v1_g8`."""
+    return Name(origin.family, origin.option).base
+
+
+def has_own_name(spec: Spec) -> bool:
+    """Is the network called otherwise than its variant usually is?"""
+    if spec.origin is None or spec.origin.family not in MODELS:
+        return True
+    base = base_name(spec.origin)
+    return spec.name not in (base, variant_name(base, spec.origin.width, spec.resolution))
+
+
+def name_at(spec: Spec, resolution: int | tuple[int, int]) -> str:
+    """What `spec` is called at another resolution: the usual name of its variant; a name of its own stays."""
+    if spec.origin is None or has_own_name(spec):
+        return spec.name
+    return variant_name(base_name(spec.origin), spec.origin.width, resolution)
 
 
 def variant_name(family: str, width: float, resolution: int | tuple[int, int]) -> str:

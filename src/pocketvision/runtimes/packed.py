@@ -109,6 +109,15 @@ def unpack(path: str | Path) -> Contents:
     return Contents(info, body, members)
 
 
+def is_packed(path: str | Path) -> bool:
+    """Did `pack` write the file? Damaged ones count where they still say so: `unpack` tells what is wrong."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MEMBER in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def loaded(info: dict[str, Any], answer: Run, path: str | Path, threads: int, runtime: str, version: str) -> Loaded:
     """A Runnable from the JSON object of a file and the function that runs it."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ def load_weights(
     """
     found = open_weights(weights)
     family, width, source = found.family, found.width, found.source
-    if not re.fullmatch(re.escape(family) + r"(_(g\d|simple|complex))?(_[\d.]+_\d+(x\d+)?)?", net.spec.name):
+    theirs, ours = found.origin, net.spec.origin
+    if theirs and (ours.family != theirs.family if ours else found.foreign):
         raise InputError(f"{source} holds {family} at width {width:.4g}; it does not fit {net.spec.name}")
     tensors = found.named_for(net.spec)
     same_input = _adapt_stem(tensors, net, source)

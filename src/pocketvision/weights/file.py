@@ -134,10 +134,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
-        # Only now: the length that a safetensors file begins with may look like the first bytes of a pickle.
+        # Only now, and not where JSON follows eight bytes: the length that a safetensors file begins with may look like
+        # the first bytes of a pickle.
         with path.open("rb") as file:
-            start = file.read(2)
-        if start == b"PK" or start[:1] == b"\x80":
+            start = file.read(9)
+        if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
             raise InputError(
                 f"{path} holds pickled content, which could run code when read; only safetensors files are read"
             ) from None

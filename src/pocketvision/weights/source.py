@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
 from pocketvision.finite import require_finite
 from pocketvision.network import Network
-from pocketvision.spec import Spec
+from pocketvision.spec import Spec, Variant
 from pocketvision.weights import checkpoint, folder, hub, pytorchcv, reading, timm, transformers
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
@@ -31,7 +30,7 @@ class Weights:
     `classes` are the names of the classifier's outputs, empty where the source does not say. `spec` is there when the
     source is a network of ours (`network`): its tensors have our names. `module` is the live one of another library,
     where that was the source. `resolution` is the side that the source was trained at,
-    px; None where it does not say. `option` is the family's own dial: groups, bypass.
+    px; None where it does not say. A network of ours that is of no family has its own name for one.
     """
 
     tensors: Tensors
@@ -70,14 +69,11 @@ class Weights:
         return self.spec.resolution if self.spec else self.foreign.resolution if self.foreign else None
 
     @property
-    def option(self) -> Any:
-        return self.foreign.option if self.foreign else None
-
-    @property
-    def base(self) -> str:
-        """The family with its own dial, as names have it: `shufflenet_v1_g8`."""
-        prefix = "g" if isinstance(self.option, int) else ""
-        return self.family if self.option is None else f"{self.family}_{prefix}{self.option}"
+    def origin(self) -> Variant | None:
+        """The variant that they are of; None for a network of ours that is of no family."""
+        if self.spec is not None:
+            return self.spec.origin
+        return Variant(self.family, self.width, self.foreign.option if self.foreign else None)
 
     @property
     def background(self) -> bool:
@@ -88,24 +84,18 @@ class Weights:
         """`spec` with what the source does otherwise: padding, epsilon, activations."""
         if self.foreign:
             return self.foreign.adapt(spec)
-        if self.spec is None or _family_and_width(spec.name) != (self.family, self.width):
+        if self.spec is None or spec.origin is None or spec.origin != self.spec.origin:
             return spec
         trunk = self.spec.trunk
         if spec.resolution != self.spec.resolution and len(trunk) == len(spec.trunk):
             rows = zip(trunk, spec.trunk, strict=True)
             trunk = tuple(was if was.stride == row.stride else replace(was, stride=row.stride) for was, row in rows)  # type: ignore[type-var]
-        return replace(spec, trunk=trunk, conventions=self.spec.conventions)
+        head = replace(self.spec.head, classes=spec.head.classes)  # type: ignore[type-var]
+        return replace(spec, trunk=trunk, head=head, conventions=self.spec.conventions)
 
     def named_for(self, spec: Spec) -> dict[str, Tensor]:
         """The tensors by our names, for a network of `spec`; names that are not known are kept, to be reported."""
         return by_our_names(self.tensors, self.foreign.names(spec), spec) if self.foreign else dict(self.tensors)
-
-
-def _family_and_width(name: str) -> tuple[str, float]:
-    """Of a network's name: `mobilenet_v2_0.75_96` is mobilenet_v2 at width 0.75."""
-    match = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_\d+(?:x\d+)?)?", name)
-    assert match
-    return match[1], float(match[2]) if match[2] else 1.0
 
 
 def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> Weights:
@@ -134,7 +124,8 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> W
 
 def _of_ours(net: Network, source: str) -> Weights:
     """Its classes, preprocessing and task, and how it was trained."""
-    family, width = _family_and_width(net.spec.name)
+    origin = net.spec.origin
+    family, width = (origin.family, origin.width) if origin else (net.spec.name, 1.0)
     p = net.preprocessing
     looks = Looks(p.mean, p.std, p.resolution[0] / p.resize[0], p.interpolation, p.crop_first)
     tensors = dict(net.state_dict())

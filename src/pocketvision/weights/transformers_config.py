@@ -6,7 +6,6 @@ one kind of padding; what it would compute is held against the rows here, by its
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,12 +21,19 @@ STRIDES = {
     "mobilenet_v1": (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1),
     "mobilenet_v2": (2, 1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1),
 }
+ROWS: dict[str, tuple[type, ...]] = {
+    "mobilenet_v1": (Conv, *[Separable] * 13),
+    "mobilenet_v2": (Conv, *[Bneck] * 17, Conv),
+}
 LEAST = 8  # "min_depth": channels of the thinnest layer
 
 
 def family(spec: Spec) -> str | None:
-    """The type of transformers that `spec` may be of, by its name."""
-    return next((kind for kind in KINDS if re.fullmatch(rf"{kind}(_[\d.]+_[\dx]+)?", spec.name)), None)
+    """The type of transformers that `spec` may be of: its origin's, or that whose kinds of rows it has."""
+    if spec.origin is not None:
+        return spec.origin.family if spec.origin.family in KINDS else None
+    rows = tuple(type(row) for row in spec.trunk)
+    return next((kind for kind in KINDS if rows == ROWS[kind]), None)
 
 
 def modules(spec: Spec, kind: str) -> dict[str, str]:
@@ -74,9 +80,8 @@ def _activations(spec: Spec) -> Iterator[Any]:
 
 
 def _multipliers(spec: Spec, kind: str) -> Iterator[float]:
-    """What the multiplier may be: as the name says, as the layers tell, or near that, as rounding differs."""
-    named = re.fullmatch(rf"{kind}_([\d.]+)_[\dx]+", spec.name)
-    width = float(named[1]) if named else 1.0
+    """What the multiplier may be: the origin's width, as the layers tell, or near that, as rounding differs."""
+    width = spec.origin.width if spec.origin else spec.trunk[-2].out / KINDS[kind].depths[-2]
     yield width
     for place in (-2, -1, 0):
         yield spec.trunk[place].out / KINDS[kind].depths[place]
