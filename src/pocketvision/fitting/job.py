@@ -15,13 +15,13 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
-from pocketvision.fitting.candidates import Candidate, grid
-from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain
+from pocketvision.fitting.candidates import grid
+from pocketvision.fitting.choose import Timer
 from pocketvision.fitting.clock import Clock, clock_for
+from pocketvision.fitting.contest import CONTEST, Contest, choice_once
 from pocketvision.fitting.doctor import embedding_of
-from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, with_better_recipe
 from pocketvision.fitting.insight import SECONDS, SHARE, calibrate_network, look_closely, pictures_of
-from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
+from pocketvision.fitting.learn import Start
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.request import check_fit, default_out
@@ -47,9 +47,8 @@ from pocketvision.training.plan import More
 from pocketvision.weights import Weights, open_weights, save
 
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
-CHOICE, CONTEST, SHIPPING = "state/choice.json", "state/contest.json", "state/shipping.json"
+SHIPPING = "state/shipping.json"
 TIMED, JUDGED = "state/timed.json", "state/judged.json"  # the steps towards these
-SPEED = "{}: images/s in training"  # a step of TIMED
 FORMAT = "onnx"
 
 
@@ -149,14 +148,18 @@ def _run(
     limits = Limits(**settings["limits"])
     known = Pretrained.of(weights, len(dataset.classes), channels) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED), clock=clock)
-    choice = _choice(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
+    choice = choice_once(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
     clock.close()  # training may take hours: no connection has to last that long
     start = Start(dataset.classes, channels, seed, weights, dataset.task, looked.side)
-    winner, seconds, reason = _contest(folder, choice, start, dataset, how, timer.journal)
+    contest = Contest(folder, start, dataset, settings["seconds"], how.device, show, timer.journal)
+    found = contest.decide(choice)
+    winner, reason = found.contender, found.reason
     if show:
         say(reason)
     net = start.network(winner.candidate)
-    history = train_network(net, dataset, winner.recipe, seconds, folder.out, show, how.more, how.device, how.loggers)
+    history = train_network(
+        net, dataset, winner.recipe, found.seconds, folder.out, show, how.more, how.device, how.loggers
+    )
     net.to("cpu")
     val = dataset.splits["val"]
     judged = Journal(folder.out / JUDGED)
@@ -197,64 +200,6 @@ def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, ho
     result = evaluate_samples(get_runtime(runtime).load(exported), held_out, show)
     net.metrics = {**result.to_json(), "split": split_name}
     return Shipped(net, check, latency, attempts, result, split_name)
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """Those that keep the budget, the preferred first; all candidates; the table of all; and the reason."""
-
-    finalists: list[Candidate]
-    candidates: list[Candidate]
-    rows: list[dict[str, Any]]
-    reason: str
-
-
-def _choice(folder: RunFolder, timer: Timer, candidates: list[Candidate], budget_ms: float, show: bool) -> Choice:
-    """Timed once, then remembered in the run folder."""
-    saved = folder.read(CHOICE)
-    if saved is None:
-        finalists = choose(candidates, budget_ms, timer, show)
-        saved = {
-            "finalists": [candidate.name for candidate in finalists],
-            "rows": candidate_rows(candidates, finalists[0], budget_ms, timer),
-            "reason": explain(finalists[0], candidates, budget_ms, timer),
-        }
-        folder.write(CHOICE, saved)
-    by_name = {candidate.name: candidate for candidate in candidates}
-    return Choice([by_name[name] for name in saved["finalists"]], candidates, saved["rows"], saved["reason"])
-
-
-def _contest(
-    folder: RunFolder, choice: Choice, start: Start, dataset: Dataset, how: How, journal: Journal
-) -> tuple[Contender, float, str]:
-    """The winner of a few short trainings where there are images and time for them, else the first choice.
-
-    With it the seconds that are left for its training, and the reason.
-    """
-    images, seconds = len(dataset.splits["train"]), how.settings["seconds"]
-    fitting = {row["model"] for row in choice.rows if row["fits"]}
-    affordable = [candidate for candidate in choice.candidates if candidate.name in fitting]
-    known = folder.read(CONTEST) or []
-    first = choice.finalists[0]
-    name, recipe = next(iter(start.recipes(first, images).items()))
-    if not is_worth_halving(images, seconds):
-        return Contender(first, recipe, name), seconds, choice.reason
-    speed = journal.once(
-        SPEED.format(first.name),
-        lambda: speed_of(start.network(first), recipe, dataset, how.device).images,
-    )
-    pool = contenders(choice.finalists, affordable, lambda c: start.recipes(c, images), speed * seconds / images)
-    say_so = how.show and not known
-
-    def train(contender: Contender, data: Dataset, limit: float, name: str) -> dict[str, Any]:
-        state = folder.out / "state" / name
-        return train_shortly(start, contender, data, limit, state, how.device, how.show, journal)
-
-    if say_so:
-        say(f"{choice.reason} Short trainings of {len(pool)} contenders decide.")
-    winner, left = halve(pool, dataset, seconds, train, known, lambda rows: folder.write(CONTEST, rows))
-    winner = with_better_recipe(winner, known, lambda c: start.recipes(c, images))
-    return winner, left, f"{choice.reason} {explain_halving(pool, winner, known)}"
 
 
 def _shipping(

@@ -59,10 +59,13 @@ def is_worth_halving(images: int, seconds: float) -> bool:
     return images >= LEAST_IMAGES and seconds >= LEAST_SECONDS
 
 
-def speed_of(net: Network, recipe: Recipe, dataset: Dataset, device: str) -> Speeds:
-    """Images per second in training, measured on a few; and the seconds of a validation as short trainings have it."""
+def speed_of(net: Network, recipe: Recipe, dataset: Dataset, device: str, seconds: float) -> Speeds:
+    """Images per second in training, measured on a few; and the seconds of a validation as short trainings have it.
+
+    `seconds` are those that a training is to take: measuring takes a small part of them.
+    """
     few = part_of(dataset, 4 * recipe.batch, recipe.seed)
-    return measure(Trainer(net, few, recipe, show=False, device=device))
+    return measure(Trainer(net, few, recipe, seconds, show=False, device=device))
 
 
 def train_shortly(
@@ -84,7 +87,7 @@ def train_shortly(
     net = start.network(contender.candidate)
 
     def affordable() -> int:
-        speed = speed_of(net, contender.recipe, dataset, device)
+        speed = speed_of(net, contender.recipe, dataset, device, seconds)
         training = PLANNED * max(1.0, seconds) - RUNG_EPOCHS * speed.validation_seconds
         return int(max(0.5 * seconds, training) * speed.images / RUNG_EPOCHS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -82,6 +83,9 @@ class Recipe:
         return {**asdict(self), "crop": list(self.crop)}
 
 
+LEAST_STEPS = 800  # of the optimiser, from scratch: of 64 images an epoch at batch 64 is a single one
+MOST_EPOCHS = 300
+EPOCH_STEPS = 10  # that an epoch has at least, as long as batches can be made smaller
 FEW = 2000  # images; below, BatchNorm keeps its pretrained statistics (a judgement)
 
 
@@ -96,11 +100,17 @@ def fine_tune(channels: int = 3, images: int = FEW) -> Recipe:
 
 
 def from_scratch_recipes(channels: int = 3, images: int = FEW) -> dict[str, Recipe]:
-    """By name, the likelier first."""
+    """By name, the likelier first. Of few `images` an epoch is a few steps: then batches are small, and epochs many."""
+    batch = next(size for size in (64, 32, 16) if images >= EPOCH_STEPS * size or size == 16)
+    steps = math.ceil(images / batch)
+
+    def epochs(usual: int) -> int:
+        return min(MOST_EPOCHS, max(usual, math.ceil(LEAST_STEPS / steps)))
+
     if channels == 1:
-        plain = Recipe(epochs=45, crop=(0.9, 1.0), flip=False, color=0.0)
+        plain = Recipe(epochs=epochs(45), batch=batch, crop=(0.9, 1.0), flip=False, color=0.0)
     else:
-        plain = Recipe(epochs=100)
+        plain = Recipe(epochs=epochs(100), batch=batch)
     other = {"mirrored": replace(plain, flip=True)} if channels == 1 else {}
     return {"plain": plain, **other, "erasing": replace(plain, flip=True, erase=0.25, lr=plain.lr * 1.5)}
 
