@@ -9,18 +9,33 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from pocketvision.commands.networks import check_model, network, refuse_dials
-from pocketvision.commands.options import Bypass, Channels, Classes, Groups, Json, Resolution, Width
+from pocketvision.commands.options import (
+    FLAG,
+    Bypass,
+    Channels,
+    Classes,
+    Groups,
+    Json,
+    Resolution,
+    Width,
+    complete_model,
+    complete_runtime,
+)
 from pocketvision.commands.showing import command_line, console, print_json, show
 from pocketvision.errors import InputError
 from pocketvision.report import columns
 
-Models = Annotated[list[str] | None, Argument(metavar="MODEL...", help="Names, model files or exported files.")]
+Models = Annotated[
+    list[str] | None,
+    Argument(metavar="MODEL", help="Names, model files or exported files.", autocompletion=complete_model),
+]
 Runtimes = Annotated[
     str | None,
     Option(
         metavar="NAME,...",
         help="Engines: onnxruntime, torch, torch_folded, torch_compiled, openvino, litert, executorch, ncnn, mnn; or "
         "all that are installed. By default onnxruntime, and for an exported file its own.",
+        autocompletion=complete_runtime,
     ),
 ]
 Python = Annotated[
@@ -44,6 +59,7 @@ Zoo = Annotated[
     bool,
     Option(
         "--zoo",
+        metavar=FLAG,
         help="Every family over widths and resolutions: a page of published accuracy and multiply-adds against time. "
         "MODELs choose among them, such as 'mobilenet_v*'.",
     ),

@@ -8,6 +8,8 @@ from typing import Annotated
 from typer import Option
 
 from pocketvision.commands.options import (
+    LIMITS,
+    TRAINING,
     Bypass,
     Channels,
     Data,
@@ -25,6 +27,7 @@ from pocketvision.commands.options import (
     Strict,
     Threads,
     Width,
+    complete_model,
 )
 from pocketvision.commands.showing import command_line, console, print_json, show
 from pocketvision.errors import InputError
@@ -33,16 +36,23 @@ from pocketvision.report import columns
 
 def fit(
     data: Data,
-    budget: Annotated[str, Option(help="Longest time for one image, such as 5ms.")],
-    time: Annotated[str, Option(help="Longest time for training, such as 8m.")] = "30m",
+    budget: Annotated[str, Option(metavar="TIME", help="Longest time for one image, such as 5ms.")],
+    time: Annotated[str, Option(metavar="TIME", help="Longest time for training, such as 8m.")] = "30m",
     threads: Threads = 1,
-    runtime: Annotated[str, Option(help="Engine that the network is for.")] = "onnxruntime",
+    runtime: Annotated[str, Option(metavar="onnxruntime", help="Engine that the network is for.")] = "onnxruntime",
     pretrained: Pretrained = None,
-    max_macs: Annotated[str | None, Option(metavar="N", help="Most multiply-adds, such as 100M.")] = None,
-    max_params: Annotated[str | None, Option(metavar="N", help="Most parameters, such as 2M.")] = None,
-    max_size: Annotated[str | None, Option(metavar="SIZE", help="Largest file, such as 4MB.")] = None,
+    max_macs: Annotated[
+        str | None, Option(metavar="N", help="Most multiply-adds, such as 100M.", rich_help_panel=LIMITS)
+    ] = None,
+    max_params: Annotated[
+        str | None, Option(metavar="N", help="Most parameters, such as 2M.", rich_help_panel=LIMITS)
+    ] = None,
+    max_size: Annotated[
+        str | None, Option(metavar="SIZE", help="Largest file, such as 4MB.", rich_help_panel=LIMITS)
+    ] = None,
     max_memory: Annotated[
-        str | None, Option(metavar="SIZE", help="Most memory for weights and feature maps, such as 8MB.")
+        str | None,
+        Option(metavar="SIZE", help="Most memory for weights and feature maps, such as 8MB.", rich_help_panel=LIMITS),
     ] = None,
     more_time: MoreTime = None,
     device: Annotated[
@@ -87,20 +97,35 @@ def fit(
 
 def train(
     data: Data,
-    model: Annotated[str, Option(metavar="MODEL", help="A name that `pocketvision models` lists.")],
+    model: Annotated[
+        str,
+        Option(metavar="MODEL", help="A name that 'pocketvision models' lists.", autocompletion=complete_model),
+    ],
     width: Width = None,
     resolution: Resolution = None,
     channels: Channels = None,
     groups: Groups = None,
     bypass: Bypass = None,
     pretrained: Pretrained = None,
-    epochs: Annotated[int | None, Option(help="Epochs; the recipe's by default.")] = None,
-    time: Annotated[str | None, Option(help="Longest time for training, such as 8m.")] = None,
-    lr: Annotated[float | None, Option(help="Peak learning rate; the recipe's by default.")] = None,
-    folds: Annotated[int | None, Option(help="Cross-validate: hold out every image once, in so many folds.")] = None,
+    epochs: Annotated[
+        int | None, Option(metavar="N", help="Epochs; the recipe's by default.", rich_help_panel=TRAINING)
+    ] = None,
+    time: Annotated[str | None, Option(metavar="TIME", help="Longest time for training, such as 8m.")] = None,
+    lr: Annotated[
+        float | None,
+        Option(metavar="NUMBER", help="Peak learning rate; the recipe's by default.", rich_help_panel=TRAINING),
+    ] = None,
+    folds: Annotated[
+        int | None, Option(metavar="N", help="Cross-validate: hold out every image once, in so many folds.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        Option("--set", metavar="NAME=VALUE", help="Another field of the recipe, such as mixup=0.2 (may be repeated)."),
+        Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another field of the recipe, such as mixup=0.2 (may be repeated).",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     more_time: MoreTime = None,
     device: Device = "auto",

@@ -10,6 +10,7 @@ from pocketvision.commands.options import (
     Bypass,
     Groups,
     Json,
+    complete_model,
 )
 from pocketvision.commands.showing import show
 from pocketvision.errors import InputError
@@ -18,7 +19,12 @@ from pocketvision.report import columns
 
 def models(
     pattern: Annotated[
-        str, Argument(help="Shell pattern, such as 'mobilenet_v3*'; one network's name prints its paper's table.")
+        str,
+        Argument(
+            metavar="PATTERN",
+            help="Shell pattern, such as 'mobilenet_v3*'; one network's name prints its paper's table.",
+            autocompletion=complete_model,
+        ),
     ] = "*",
     groups: Groups = None,
     bypass: Bypass = None,

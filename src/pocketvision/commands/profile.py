@@ -28,7 +28,7 @@ ENDINGS = (".html", ".png", ".json")
 
 def profile(
     model: Model,
-    runtime: Annotated[str, Option(help="Engine to look into: onnxruntime or torch.")] = "onnxruntime",
+    runtime: Annotated[str, Option(metavar="onnxruntime|torch", help="Engine to look into.")] = "onnxruntime",
     threads: Threads = 1,
     width: Width = None,
     resolution: Resolution = None,

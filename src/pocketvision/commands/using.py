@@ -29,7 +29,9 @@ from pocketvision.report import columns, text
 def evaluate(
     model: Model,
     data: Data,
-    split: Annotated[str | None, Option(help="train, val or test; by default test, else val, else all.")] = None,
+    split: Annotated[
+        str | None, Option(metavar="train|val|test", help="Which images: by default test, else val, else all.")
+    ] = None,
     width: Width = None,
     resolution: Resolution = None,
     classes: Classes = None,
@@ -57,8 +59,8 @@ def evaluate(
 
 def predict(
     model: Model,
-    images: Annotated[list[Path], Argument(metavar="IMAGE...", help="Image files.")],
-    top: Annotated[int, Option(help="Answers for each image.")] = 3,
+    images: Annotated[list[Path], Argument(metavar="IMAGE", help="Image files.")],
+    top: Annotated[int, Option(metavar="N", help="Answers for each image.")] = 3,
     width: Width = None,
     resolution: Resolution = None,
     classes: Classes = None,
@@ -95,9 +97,11 @@ def predict(
 
 def export(
     model: Model,
-    to: Annotated[str, Option(help="Format: onnx.")] = "onnx",
+    to: Annotated[str, Option(metavar="onnx", help="Format.")] = "onnx",
     out: Annotated[Path | None, Option(metavar="FILE", help="File to write; by default the model's name.")] = None,
-    images: Annotated[list[Path] | None, Option(help="Image to compare the two on (may be repeated).")] = None,
+    images: Annotated[
+        list[Path] | None, Option(metavar="IMAGE", help="Image to compare the two on (may be repeated).")
+    ] = None,
     width: Width = None,
     resolution: Resolution = None,
     classes: Classes = None,
