@@ -24,7 +24,7 @@ def main() -> None:
     try:
         from pocketvision.commands.interrupts import Interrupts
 
-        with Interrupts() as interrupts:
+        with Interrupts(lambda: _stopped(arguments)) as interrupts:
             status = _run(arguments, debug, interrupts)
     except KeyboardInterrupt:
         status = _stopped(arguments)
@@ -90,5 +90,5 @@ def _usage(error: Exception, arguments: list[str]) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return status
