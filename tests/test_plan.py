@@ -13,35 +13,58 @@ from pocketvision.training.color import jitter_colors
 from pocketvision.training.mixing import mixing
 from pocketvision.training.modes import set_training
 from pocketvision.training.optimizer import make_optimizer, set_rates
-from pocketvision.training.plan import plan, replan, side
+from pocketvision.training.plan import Plan, plan, replan, side
 from pocketvision.training.recipe import Recipe, parse_settings
 
 
-def test_as_many_epochs_as_the_time_allows() -> None:
+def test_as_much_as_the_time_allows_be_it_a_part_of_an_epoch() -> None:
     recipe = Recipe(epochs=60)
-    assert plan(recipe, 1.0, 0.01, None).total == 60
-    planned = plan(recipe, 10.0, 0.1, 100.0)
-    assert planned.total == 9 and planned.seconds(recipe) <= 95
-    assert plan(recipe, 1000.0, 1.0, 100.0).total == 1  # one at least
-    small = Recipe(epochs=60, progressive=0.5)
-    assert plan(small, 10.0, 0.1, 100.0).total > 9  # small pictures are quick
+    assert plan(recipe, 10, 0.1, 0.01, None).epochs == 60
+    planned = plan(recipe, 10, 1.0, 0.1, 100.0)
+    assert 9 < planned.epochs < 10 and 90 < planned.seconds(recipe) <= 97
+    assert plan(recipe, 1000, 1.0, 10.0, 100.0).total == 86  # of the 97 s that are planned, 10 are for the validation
+    assert plan(recipe, 1000, 1.0, 1000.0, 100.0).total == 1  # one at least
+    assert plan(recipe, 10, 1.0, 0.1, None, passes=0.25).total == 2
+    small = plan(Recipe(epochs=60, progressive=0.5), 10, 1.0, 0.1, 100.0)
+    assert small.total > 1.2 * planned.total  # small pictures are quick
+    assert small.seconds(Recipe(epochs=60, progressive=0.5)) == pytest.approx(96, abs=2)
 
 
 def test_validation_never_takes_much_of_the_time() -> None:
-    planned = plan(Recipe(epochs=20), 1.0, 1.0, None)
+    planned = plan(Recipe(epochs=20), 10, 0.1, 1.0, None)
     assert planned.validate_every == 9
     assert [epoch for epoch in range(20) if planned.validates(epoch)] == [8, 17, 19]
+    assert planned.seconds(Recipe(epochs=20)) == pytest.approx(23.0)
+    part = plan(Recipe(epochs=20), 10, 1.0, 1.0, 27.0)
+    assert [epoch for epoch in range(3) if part.validates(epoch)] == [0, 1, 2] and part.total < 30
 
 
-def test_a_slower_machine_gets_fewer_epochs_and_a_faster_one_more() -> None:
+def test_a_slower_machine_gets_fewer_steps_and_a_faster_one_more() -> None:
     recipe = Recipe(epochs=60)
-    planned = plan(recipe, 10.0, 0.1, 100.0)
-    assert replan(planned, recipe, 40.0, 100.0, 2).total == 5
-    assert replan(planned, recipe, 10.0, 100.0, 2).total == 20
-    assert replan(planned, recipe, 40.0, 100.0, 8).total == 9  # no more in the second half: the cosine would jump
-    assert replan(planned, recipe, 300.0, 100.0, 3).total == 3
-    later = plan(recipe, 10.0, 0.1, 50.0, first=9, begun=90.0)
-    assert (later.first, later.total, later.progress(9), later.progress(later.total)) == (9, 13, 0.0, 1.0)
+    planned = plan(recipe, 10, 1.0, 0.1, 100.0)
+
+    def again(step: int, left: float, step_seconds: float) -> Plan:
+        return replan(planned, recipe, step, left, 100.0, step_seconds, most=120)
+
+    assert again(20, 80.0, 1.0) is planned  # as planned
+    assert again(20, 60.0, 2.0).total == 48
+    assert again(20, 90.0, 0.5).total == 120  # no more than the recipe's
+    assert again(90, 2.0, 1.0).total == 90  # over
+    assert 14 <= again(4, 90.0, 8.0).total <= 15  # within the first epoch
+
+
+def test_the_schedule_goes_to_its_end_without_a_jump_however_the_plan_changes() -> None:
+    recipe = Recipe(epochs=60)
+    planned = plan(recipe, 10, 1.0, 0.1, 100.0)
+    for step, left, step_seconds in ((20, 60.0, 2.0), (30, 50.0, 0.5), (60, 12.0, 4.0)):
+        changed = replan(planned, recipe, step, left, 100.0, step_seconds, most=500)
+        assert changed.total != planned.total and changed.horizon == planned.horizon
+        assert changed.progress(step) == pytest.approx(planned.progress(step))
+        assert changed.progress(changed.total) == 1.0
+        planned = changed
+    later = plan(recipe, 10, 1.0, 0.1, 50.0, first=9, begun=90.0)
+    assert later.first == 9 and 13 < later.epochs < 14
+    assert later.progress(later.steps_before(9)) == 0.0 and later.progress(later.total) == 1.0
 
 
 def test_a_progressive_resolution_grows() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import importlib.util
 import platform
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,16 +20,18 @@ from pocketvision.data.splits import split
 from pocketvision.errors import InputError
 from pocketvision.models import create_model
 from pocketvision.network import Network
-from pocketvision.training import loop
+from pocketvision.training import loop, run
 from pocketvision.training.balance import class_weights
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import COLUMNS, History
 from pocketvision.training.loggers import check_loggers
 from pocketvision.training.memory import keep_freed_memory
-from pocketvision.training.plan import More, Plan
+from pocketvision.training.plan import More
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.schedule import rate
+from pocketvision.training.speed import Speeds
 from pocketvision.training.state import read_notes
+from pocketvision.training.step import Step
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,28 @@ def network() -> Network:
 
 def recipe(epochs: int, **changes) -> Recipe:
     return Recipe(**{"epochs": epochs, "batch": 32, "lr": 4e-3, "flip": False, "crop": (0.8, 1.0), **changes})
+
+
+class Clock:
+    """The trainer's clock: each step takes `seconds`, all else nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.steps, self.now, self.seconds = 0, 0.0, seconds
+        self.slower_from: tuple[int, float] | None = None
+        for module in (loop, run):
+            monkeypatch.setattr(module, "time", self)
+        step = Step.__call__
+
+        def timed(*arguments: Any) -> float:
+            self.steps += 1
+            slower = self.slower_from and self.steps > self.slower_from[0]
+            self.now += self.slower_from[1] if self.slower_from and slower else self.seconds
+            return step(*arguments)
+
+        monkeypatch.setattr(Step, "__call__", timed)
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 def test_it_learns_and_says_how(digits: Dataset, tmp_path: Path) -> None:
@@ -104,16 +128,28 @@ def test_time_bounds_the_epochs(digits: Dataset) -> None:
     history = loop.train_network(network(), digits, recipe(5000), seconds=3.0, show=False)
     assert 1 <= len(history.epochs) < 5000
     assert history.epochs[-1]["val_top1"] is not None  # the last epoch is always validated
+    assert history.epochs[-1]["lr"] < 4e-4  # and the schedule goes to its end
 
 
-def test_a_run_whose_time_is_up_sooner_than_planned_is_judged_all_the_same(
+def test_time_that_is_up_within_an_epoch_ends_it_there(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock on which each step takes 10 s; the test of speed before saw 1 s."""
+    clock = Clock(monkeypatch, 10.0)
+    monkeypatch.setattr(loop, "measure", lambda _: Speeds(32.0, 100.0, 1.0))
+    history = loop.train_network(network(), digits, recipe(40, batch=8), seconds=100.0, show=False)
+    assert clock.steps in (8, 9, 10)  # an epoch has 20
+    assert len(history.epochs) == 1 and history.passes == clock.steps / 20
+    assert history.epochs[0]["val_loss"] is not None and history.epochs[0]["lr"] < 4e-4
+
+
+def test_a_speed_that_collapses_within_an_epoch_is_noticed_there(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned = Plan(3, 3, 1.0, 1.0)  # validates after the third epoch only
-    monkeypatch.setattr(loop, "plan", lambda *_: planned)
-    monkeypatch.setattr(loop, "replan", lambda planned, recipe, spent, limit, epoch: replace(planned, total=epoch))
-    history = loop.train_network(network(), digits, recipe(3), show=False)
-    assert len(history.epochs) == 1 and history.epochs[0]["val_loss"] > 0
+    clock = Clock(monkeypatch, 1.0)
+    monkeypatch.setattr(loop, "measure", lambda _: Speeds(8.0, 100.0, 1.0))
+    clock.slower_from = (30, 20.0)  # in the middle of the second epoch
+    history = loop.train_network(network(), digits, recipe(40, batch=8), seconds=100.0, show=False)
+    assert clock.steps in (32, 33) and len(history.epochs) == 2 and history.seconds <= 100
+    assert history.epochs[-1]["val_loss"] is not None
 
 
 def test_frozen_statistics_stay_and_the_trunk_moves_gently(digits: Dataset) -> None:
@@ -166,7 +202,7 @@ def test_a_finished_run_is_trained_longer_once(digits: Dataset, tmp_path: Path) 
     loop.train_network(network(), digits, recipe(2), out=tmp_path, show=False)
     more = More(seconds=1.5, after_epoch=2)
     history = loop.train_network(network(), digits, recipe(2), out=tmp_path, show=False, more=more)
-    assert 3 <= len(history.epochs) <= 4  # as many as the time allows, and at most the recipe's once more
+    assert 2 < history.passes <= 4  # as many as the time allows, and at most the recipe's once more
     assert history.epochs[2]["lr"] <= 0.5 * 4e-3 + 1e-9
     again = loop.train_network(network(), digits, recipe(2), out=tmp_path, show=False, more=more)
     assert again.epochs == history.epochs  # the same request, after it was carried out

@@ -148,12 +148,16 @@ class Images(TorchDataset[tuple[Tensor, int]]):
 class EpochSampler(Sampler[Key]):
     """The order of an epoch, drawn from (seed, epoch) alone, so that a resumed run sees the same.
 
-    With `weights` (one for each image) as many are drawn with replacement, in proportion to them.
+    With `weights` (one for each image) as many are drawn with replacement, in proportion to them. `start` batches of
+    `batch` images are left out: an earlier process had them. `side_at(epoch, batch)` is the images' height and width.
     """
 
-    def __init__(self, length: int, seed: int, side: tuple[int, int], weights: Tensor | None = None) -> None:
-        self.length, self.seed, self.weights = length, seed, weights
-        self.epoch, self.side = 0, side
+    def __init__(
+        self, length: int, batch: int, seed: int, side: tuple[int, int], weights: Tensor | None = None
+    ) -> None:
+        self.length, self.batch, self.seed, self.weights = length, batch, seed, weights
+        self.epoch = self.start = 0
+        self.side_at: Callable[[int, int], tuple[int, int]] = lambda *_: side
 
     def __len__(self) -> int:
         return self.length
@@ -164,8 +168,10 @@ class EpochSampler(Sampler[Key]):
             order = torch.randperm(self.length, generator=generator)
         else:
             order = torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
-        epoch, side = self.epoch, self.side
-        yield from (Key(image, epoch, side) for image in order.tolist())
+        epoch = self.epoch
+        for number, images in enumerate(order.split(self.batch)[self.start :], self.start):
+            side = self.side_at(epoch, number)
+            yield from (Key(image, epoch, side) for image in images.tolist())
 
 
 def mixed(*numbers: int) -> int:

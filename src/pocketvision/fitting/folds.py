@@ -29,8 +29,11 @@ from pocketvision.weights import save
 
 RESULT, MODEL = "result.json", "model.safetensors"
 
-TrainOne = Callable[[RunFolder, Network, Dataset, Recipe, float | None], dict[str, Any]]
-"""Trains a network on `dataset`'s train split, judges it on val and writes all that into the folder."""
+TrainOne = Callable[[RunFolder, Network, Dataset, Recipe, float | None, float | None], dict[str, Any]]
+"""Trains a network on `dataset`'s train split, judges it on val and writes all that into the folder.
+
+The last two are the most seconds and the most passes over the images (None: the recipe's epochs).
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +49,7 @@ class CrossValidation:
     fresh: bool = False
     show: bool = True
     command: str | None = None
+    device: str = "auto"
 
     def run(self, folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         """Fold by fold in `folder`/fold-1 and so on, each resumed or skipped; then the network on all images.
@@ -55,7 +59,7 @@ class CrossValidation:
         InputError when the data cannot be dealt into so many folds.
         """
         dealt = self._deal(folder, dataset)
-        recipe, seconds = self.recipe, self.seconds and self.seconds / (self.folds + 1)
+        passes: float | None = None
         found: list[dict[str, Any]] = []
         with contextlib.ExitStack() as stack:
             # All at once: with `fresh`, no fold of an earlier deal may be left when this run is stopped half way.
@@ -68,11 +72,17 @@ class CrossValidation:
                     if self.show:
                         say(f"fold {number} of {self.folds}")
                     held_out = hold_out_fold(dealt, f"fold-{number}")
-                    result = self.train_one(home, self.make(), held_out, recipe, seconds)
+                    result = self.train_one(home, self.make(), held_out, self.recipe, self._share(found), passes)
                 found.append({"fold": number, **result})
-                # What time allowed the first fold, all others get, so that the networks can be compared.
-                recipe, seconds = dataclasses.replace(recipe, epochs=found[0]["epochs"]), None
-        return self._train_on_all(folder, all_folds(dealt), recipe, found)
+                # What time allowed the first fold, no other exceeds, so that the networks can be compared.
+                passes = found[0]["epochs"]
+        return self._train_on_all(folder, all_folds(dealt), passes, found)
+
+    def _share(self, found: list[dict[str, Any]]) -> float | None:
+        """Seconds for the next training: of what the earlier ones have left, an equal share of those to come."""
+        if self.seconds is None:
+            return None
+        return max(0.0, self.seconds - sum(fold["seconds"] for fold in found)) / (self.folds + 1 - len(found))
 
     def _deal(self, folder: RunFolder, dataset: Dataset) -> Dataset:
         path = folder.out / SPLITS
@@ -88,23 +98,27 @@ class CrossValidation:
         return RunFolder(out / fold, {**self.settings, "held_out": held_out}, RESULT, self.fresh)
 
     def _train_on_all(
-        self, folder: RunFolder, dataset: Dataset, recipe: Recipe, found: list[dict[str, Any]]
+        self, folder: RunFolder, dataset: Dataset, passes: float | None, found: list[dict[str, Any]]
     ) -> dict[str, Any]:
         if self.show:
             say(f"all {len(dataset.splits['train']):,} images")
         net = self.make()
-        folder.write("recipe.json", recipe.to_json())
-        history = train_network(net, dataset, recipe, None, folder.out, self.show)
+        folder.write("recipe.json", self.recipe.to_json())
+        limit = self._share(found)
+        history = train_network(
+            net, dataset, self.recipe, limit, folder.out, self.show, device=self.device, passes=passes
+        )
+        net.to("cpu")
         net.metrics = pooled(found)
         if dataset.splits.get("test"):
             net.metrics["test"] = evaluate_samples(runtime.load(net), dataset.splits["test"], self.show).to_json()
-        net.provenance.update(data=dataset.name, command=self.command, seed=recipe.seed, pocketvision=__version__)
+        net.provenance.update(data=dataset.name, command=self.command, seed=self.recipe.seed, pocketvision=__version__)
         save(net, folder.out / MODEL)
         report = {
             "model": net.spec.name,
             "file": str(folder.out / MODEL),
             **net.metrics,
-            "epochs": len(history.epochs),
+            "epochs": history.count,
             "seconds": history.seconds + sum(fold["seconds"] for fold in found),
             "folds": found,
         }

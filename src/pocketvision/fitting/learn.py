@@ -101,6 +101,6 @@ def train_shortly(
         "val_loss": last["val_loss"],
         **{key: value for key, value in last.items() if key in ("val_top1", "val_map")},
         "seconds": history.seconds,
-        "epochs": len(history.epochs),
+        "epochs": history.count,
         "images": len(some.splits["train"]),
     }

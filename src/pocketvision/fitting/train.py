@@ -106,9 +106,16 @@ def train(
         return net
 
     def train_one(
-        folder: RunFolder, net: Network, data: Dataset, how: Recipe, limit: float | None, more: More | None = None
+        folder: RunFolder,
+        net: Network,
+        data: Dataset,
+        how: Recipe,
+        limit: float | None,
+        passes: float | None = None,
+        more: More | None = None,
     ) -> dict[str, Any]:
-        return _run(folder, Trainer(net, data, how, limit, show, device, tuple(log)), data, more, show, command)
+        trainer = Trainer(net, data, how, limit, show, device, tuple(log), passes=passes)
+        return _run(folder, trainer, data, more, show, command)
 
     kept: dict[str, Any] = {
         "data": str(data),
@@ -126,9 +133,9 @@ def train(
         if finished is None or more:
             dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), strict, show)
             if folds is not None:
-                crossed = CrossValidation(folds, make, train_one, recipe, seconds, kept, fresh, show, command)
+                crossed = CrossValidation(folds, make, train_one, recipe, seconds, kept, fresh, show, command, device)
                 return crossed.run(folder, dataset)
-            return train_one(folder, make(), split_once(folder, dataset, seed, seen), recipe, seconds, more)
+            return train_one(folder, make(), split_once(folder, dataset, seed, seen), recipe, seconds, more=more)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
     return finished
@@ -156,7 +163,7 @@ def _run(
         "file": str(folder.out / MODEL),
         **net.metrics,
         f"{result.metric}_interval": list(result.interval),
-        "epochs": len(history.epochs),
+        "epochs": history.count,
         "seconds": history.seconds,
     }
     if main:

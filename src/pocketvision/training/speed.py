@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import torch
 
 from pocketvision.training.modes import set_training
 from pocketvision.training.optimizer import make_optimizer
@@ -14,7 +17,9 @@ from pocketvision.training.optimizer import make_optimizer
 if TYPE_CHECKING:
     from pocketvision.training.loop import Trainer
 
-MEASURED = 4.0  # seconds of training; of reading alone a quarter of it
+MEASURED = 4.0  # seconds of training; of reading and of validating alone a quarter of it each
+MOST_STEPS = 20
+SHARE = 0.05  # of the time given, at most, for the same
 
 
 @dataclass(frozen=True)
@@ -27,42 +32,85 @@ class Speeds:
 
 
 def measure(trainer: Trainer) -> Speeds:
-    """Train a copy for some seconds, at most an epoch; then read without training; then validate once."""
+    """Train a copy for some seconds; then read without training; then validate on some images.
+
+    On a slow machine with parts of a batch: not even a whole step may fit into the time there is.
+    """
+    seconds = min(MEASURED, SHARE * trainer.limit) if trainer.limit is not None else MEASURED
     net = copy.deepcopy(trainer.net)
     optimizer = make_optimizer(net, trainer.recipe)
     set_training(net, trainer.recipe)
     loader = iter(trainer.train_batches)
     images, labels = next(loader)
-    trainer.step(net, optimizer, images, labels)  # the first one allocates
+
+    def train(count: int) -> None:
+        trainer.step(net, optimizer, images[:count], labels[:count])
+
+    count, taken = affordable_count(train, len(images), seconds / 4)
     began, done = time.monotonic(), 0
-    for batch, answers in itertools.chain(loader, itertools.repeat((images, labels))):
-        trainer.step(net, optimizer, batch, answers)
-        done += len(batch)
-        if time.monotonic() - began > MEASURED or done >= 20 * len(images):
-            break
-    speed = done / (time.monotonic() - began)
-    data = _reading(trainer)
-    began = time.monotonic()
-    trainer.validate(net)
-    return Speeds(speed, data, time.monotonic() - began)
+    if count < len(images):
+        speed = count / taken
+    else:
+        train(count)  # the first one of a size allocates
+        began = time.monotonic()
+        for batch, answers in itertools.chain(loader, itertools.repeat((images, labels))):
+            trainer.step(net, optimizer, batch, answers)
+            done += len(batch)
+            if time.monotonic() - began > seconds or done >= MOST_STEPS * len(images):
+                break
+        speed = done / (time.monotonic() - began)
+    return Speeds(speed, _reading(trainer, seconds / 4), _validating(trainer, net, seconds / 4))
 
 
-def _reading(trainer: Trainer) -> float:
+def affordable_count(work: Callable[[int], object], most: int, seconds: float) -> tuple[int, float]:
+    """How many images at once, up to `most`, are worked on in `seconds`, and the seconds that they took.
+
+    Begun with four; each further attempt takes four times as many, as long as it should fit.
+    """
+    count = min(4, most)
+    while True:
+        began = time.monotonic()
+        work(count)
+        taken = max(time.monotonic() - began, 1e-9)
+        more = min(most, 4 * count)
+        if count == most or taken * more / count > seconds:
+            return count, taken
+        count = more
+
+
+def _validating(trainer: Trainer, net: torch.nn.Module, seconds: float) -> float:
+    """Seconds of one validation, projected from those of a few images."""
+    images, total = trainer.val, len(trainer.val)
+    if not total:
+        return 0.0
+
+    def validate(count: int) -> None:
+        few = [images[index] for index in range(count)]
+        batch = torch.stack([image for image, _ in few]), torch.tensor([label for _, label in few])
+        trainer.step.validate(net, [batch])
+
+    count, taken = affordable_count(validate, total, seconds)
+    return taken * total / count
+
+
+def _reading(trainer: Trainer, seconds: float) -> float:
     """Images per second that arrive when nobody trains: what was prefetched before is not counted."""
-    loader = iter(trainer.train_batches)
     prefetched = trainer.train_batches.num_workers * 2 + 1
-    for _ in itertools.islice(loader, prefetched):
-        pass
-    began, done = time.monotonic(), 0
-    for images, _ in loader:
-        done += len(images)
-        if time.monotonic() - began > MEASURED / 4:
+    began = started = time.monotonic()
+    done = 0
+    for number, (images, _) in enumerate(trainer.train_batches, 1):
+        if number > prefetched:
+            done += len(images)
+        else:
+            began = time.monotonic()
+        if time.monotonic() - started > 2 * seconds:
             break
-    if not done:  # an epoch of a few batches: read as a whole
+    if not done:  # an epoch of a few batches, or slow ones: image by image
         images = trainer.train_batches.dataset
         keys = list(itertools.islice(iter(trainer.sampler), 200))
         began = time.monotonic()
-        for key in keys:
+        for done, key in enumerate(keys, 1):  # noqa: B007
             images[key]
-        done = len(keys)
+            if time.monotonic() - began > seconds:
+                break
     return done / max(time.monotonic() - began, 1e-9)

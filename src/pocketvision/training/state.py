@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
+import torch
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -52,8 +53,18 @@ def load_state(path: Path, modules: dict[str, nn.Module], optimizer: Optimizer) 
             groups.setdefault(prefix, {})[name] = file.get_tensor(key)
     for prefix, module in modules.items():
         module.load_state_dict(groups[prefix])
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in groups.get("optimizer", {}).items():
         index, entry = name.split("/")
-        state.setdefault(int(index), {})[entry] = value
+        state.setdefault(int(index), {})[entry] = _laid_out_as(parameters[int(index)], value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """What belongs to each weight, in the order in memory and on the device of the weights.
+
+    Files hold tensors row by row. A fused optimiser goes through weights, gradients and moments by their place in
+    memory alone, so that moments in another order would meet other weights (those of channels_last convolutions).
+    """
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
