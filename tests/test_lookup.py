@@ -28,7 +28,7 @@ from pocketvision.measure.lookup import LatencyTable, table
 from pocketvision.measure.machine import machine
 from pocketvision.measure.pieces import Piece, distinct, pieces
 from pocketvision.measure.place import Here
-from pocketvision.measure.rowtimes import PIXELS, by_part, row_times
+from pocketvision.measure.rowtimes import PIXELS, row_times
 from pocketvision.models import create_spec
 from pocketvision.spec import Spec
 
@@ -98,26 +98,6 @@ def test_rows_without_padding_get_an_image_of_their_size() -> None:
     assert set(seen(chains(wanted.values()))) == set(wanted)
 
 
-def node(name: str, micros: int) -> dict[str, Any]:
-    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": micros}
-
-
-def test_nodes_belong_to_the_row_of_their_module() -> None:
-    run = [
-        node("/Cast", 2),
-        node("/net/trunk/trunk.0/conv/Conv_output_0_nchwc", 10),
-        node("/net/trunk/trunk.11/squeeze/Mul", 3),
-        node("ReorderInput_token_5", 1),  # made by the optimiser: no module's name
-        {"cat": "Node", "name": "/net/trunk/trunk.0/conv_fence_before", "dur": 99},
-        node("/net/head/classifier/Gemm", 20),
-        node("/Softmax", 4),
-        {"cat": "Session", "name": "model_run", "dur": 60},
-    ]
-    runs, nodes = by_part([{"cat": "Session", "name": "session_initialization", "dur": 1}, *run, *run])
-    assert nodes == {PIXELS: 1, 0: 1, 11: 2, "head": 2}
-    assert runs == [pytest.approx({PIXELS: 2e-6, 0: 1e-5, 11: 4e-6, "head": 2.4e-5})] * 2
-
-
 def test_warming_up_and_the_first_call_of_a_turn_are_not_counted() -> None:
     class Fake:
         def run(self) -> None: ...
@@ -135,7 +115,7 @@ def test_the_correction_is_what_the_networks_were_made_with() -> None:
     truth = Correction(1.05, 0.001, 0.05)
     examples = [Example(rows, nodes, truth.apply(rows, nodes)) for rows in (1, 3, 9) for nodes in (60, 100, 150)]
     found = fit(examples, "onnxruntime")
-    assert vars(found) == pytest.approx({**vars(truth), "least_rows_ms": 1}, rel=0.2)
+    assert vars(found) == pytest.approx({**vars(truth), "least_rows_ms": 1}, rel=0.25)
     assert max(map(abs, cross_validated(examples, "onnxruntime"))) < 0.02
     assert table_error(examples, "onnxruntime").networks == 9
 

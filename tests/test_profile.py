@@ -17,10 +17,15 @@ from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import profile_nodes as nodes
 from pocketvision.measure.latency import Latency
+from pocketvision.measure.onnx_graph import read_graph
+from pocketvision.measure.onnx_profile import Event, Profile, end_profile, read_profile
+from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.profile import profile
 from pocketvision.measure.profile_nodes import Place, kind, module_at, path_of, places
-from pocketvision.measure.profile_onnxruntime import Event, chain, located, read_profile
+from pocketvision.measure.profile_onnxruntime import chain, located
+from pocketvision.measure.rowtimes import HEAD, PIXELS, by_part
 from pocketvision.measure.spent import AFTER, BEFORE, TIME_KINDS, Operation, Spent, usual_runs
+from pocketvision.models import create_spec
 from pocketvision.network import Network, build
 from pocketvision.spec import Spec
 from pocketvision.validation import PROFILED
@@ -160,8 +165,44 @@ def test_a_profile_is_read_run_by_run(tmp_path: Path) -> None:
     start = {"cat": "Node", "name": "a_fence_before", "dur": 9, "args": {}}
     events = [start, node("a_kernel_time", 3), node("b_kernel_time", 4), end, node("a_kernel_time", 5), end]
     (tmp_path / "profile.json").write_text(json.dumps(events))
-    a, b, later = Event("a", "Conv", "float", 3), Event("b", "Conv", "float", 4), Event("a", "Conv", "float", 5)
+    a, b, later = Event("a", "Conv", "float", 3.5), Event("b", "Conv", "float", 4.5), Event("a", "Conv", "float", 5.5)
     assert read_profile(tmp_path / "profile.json") == [[a, b], [later]]
+
+
+def test_row_times_and_profile_say_the_same_of_one_profile(tmp_path: Path) -> None:
+    """ShuffleNetV2 has nodes that the optimiser names: channel shuffles, changes of layout."""
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("pocketvision.runtimes.onnxruntime")
+    net = build(create_spec("shufflenet_v2", 0.5, 64, 3)).eval()
+    opened = runtime.load(runtime.convert(net, tmp_path / "net.onnx"), 1, tmp_path / "profile")
+    for _ in range(3):
+        opened.run(random_pixels(net.preprocessing))
+    found = end_profile(opened.session, tmp_path / "profile")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]  # what was read is taken away
+    runs, nodes = by_part(found)
+    assert set(nodes) == {PIXELS, HEAD, *range(len(net.trunk))} and sum(nodes.values()) == len(found.runs[0])
+    for run, events in zip(runs, found.runs, strict=True):
+        spent = Spent(latency(1, 3), located(net, found.graph, [(event, event.us) for event in events], 0), "", "")
+        assert 1e3 * run[PIXELS] == pytest.approx(sum(operation.ms for operation in spent.of_row(BEFORE)))
+        for row in range(len(net.trunk)):
+            assert 1e3 * run[row] == pytest.approx(sum(operation.ms for operation in spent.of_row(row)))
+        outside = [*spent.of_row("head"), *spent.of_row(AFTER)]
+        assert 1e3 * run[HEAD] == pytest.approx(sum(operation.ms for operation in outside))
+
+
+def test_a_node_of_the_optimiser_s_belongs_to_the_row_that_reads_it() -> None:
+    ran = [Event(node.name, node.op_type, "float", 10.0) for node in graph().node][:7]
+    runs, nodes = by_part(Profile([ran, ran], graph()))
+    assert nodes == {PIXELS: 1, 0: 4, HEAD: 2}  # the change of layout before the first row is that row's
+    assert runs == [pytest.approx({PIXELS: 1e-5, 0: 4e-5, HEAD: 2e-5})] * 2
+    assert by_part(Profile([], graph())) == ([], {})
+
+
+def test_graphs_are_read_as_the_onnx_package_reads_them(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.helper.make_model(graph())
+    (tmp_path / "graph.onnx").write_bytes(model.SerializeToString())
+    assert places(read_graph(tmp_path / "graph.onnx")) == places(graph())
 
 
 def test_a_chain_is_as_long_as_it_says() -> None:

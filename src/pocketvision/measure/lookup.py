@@ -29,7 +29,7 @@ from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes.cores import check_threads
 from pocketvision.spec import Spec
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FINGERPRINT = ("cpu", "architecture", "instructions", "cores")  # of `machine()`: what another machine has otherwise
 WHOLE_NETWORKS = 30  # of the specs are timed as wholes too, for the correction and the error
 REFERENCES = 4  # of the specs, from small to large: their time says how fast the machine is

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import nn
 
 from pocketvision.blocks.squeeze_excite import SqueezeExcite
 from pocketvision.measure.parts import kind_of
-
-if TYPE_CHECKING:
-    import onnx
 
 NETWORK = "/net/"  # the Network inside what is exported (runtimes.torch.Shipped)
 SHAPES = ("Reshape Transpose Concat Split Slice Gather GatherND Shape Unsqueeze Squeeze Flatten Pad Expand Tile Cast "
@@ -44,8 +41,8 @@ class Place:
     depthwise: bool = False
 
 
-def places(graph: onnx.GraphProto) -> dict[Key, Place]:
-    """Each node of the optimised graph, in which only convolutions have attributes that matter."""
+def places(graph: Any) -> dict[Key, Place]:
+    """Each node of the optimised graph (`onnx_graph`), in which only convolutions have attributes that matter."""
     shapes = {weights.name: tuple(weights.dims) for weights in graph.initializer}
     paths = _paths(graph)
     found: dict[Key, Place] = {}
@@ -113,7 +110,7 @@ def path_of(name: str) -> tuple[str, ...] | None:
     return tuple(found)
 
 
-def _paths(graph: onnx.GraphProto) -> list[tuple[str, ...] | None]:
+def _paths(graph: Any) -> list[tuple[str, ...] | None]:
     """Of each node, its own names before those of its neighbours."""
     maker = {output: number for number, node in enumerate(graph.node) for output in node.output if output}
     readers: defaultdict[str, list[int]] = defaultdict(list)

@@ -6,31 +6,28 @@ timed where they stand: in ONNX Runtime by the profiler's event for every node, 
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pocketvision.errors import InputError
 from pocketvision.measure.calls import Call, TimedCall
 from pocketvision.measure.latency import summarise
 from pocketvision.measure.pixels import random_pixels
+from pocketvision.measure.spent import AFTER, BEFORE
 from pocketvision.runtimes import get_runtime
 
 if TYPE_CHECKING:
+    from pocketvision.measure.onnx_profile import Profile
     from pocketvision.network import Network
 
 PIXELS = "pixels"  # the part before the first row: uint8 to floats, normalisation
 HEAD = "head"
 CLOCKED = ("onnxruntime", "torch")  # the runtimes in which rows can be timed
-SCOPE = re.compile(r"^/net/(?:trunk/trunk\.(\d+)|(head))(?=/)")  # names as the exporter gives them: module paths
 SHAKY = 0.1  # width of an interval, as a fraction of the time, from which it is worth another look
 LEAST_MS = 0.02  # a wider uncertainty than this: the profiler counts microseconds, and a network has 20 rows
-NODE_EVENT = "_kernel_time"
 
 Run = dict[int | str, float]  # seconds of each part in one run of the network
 
@@ -92,36 +89,32 @@ class Profiled:
     """Profiled from the start; ONNX Runtime keeps the events in memory and writes them at the end."""
 
     def __init__(self, path: Path, threads: int, seed: int) -> None:
-        opened = get_runtime("onnxruntime").load(path, threads, profile=path.with_suffix(""))
+        self.profile = path.with_suffix("")
+        opened = get_runtime("onnxruntime").load(path, threads, profile=self.profile)
         self.session = opened.session
         self.run: Call = partial(opened.run, random_pixels(opened.preprocessing, 1, seed))
 
     def finish(self) -> tuple[list[Run], dict[int | str, int]]:
-        path = Path(self.session.end_profiling())
-        events: list[dict[str, Any]] = json.loads(path.read_text())
-        path.unlink()
-        return by_part(events)
+        from pocketvision.measure.onnx_profile import end_profile  # needs ONNX Runtime
+
+        return by_part(end_profile(self.session, self.profile))
 
 
-def by_part(events: Iterable[dict[str, Any]]) -> tuple[list[Run], dict[int | str, int]]:
+def by_part(profile: Profile) -> tuple[list[Run], dict[int | str, int]]:
     """ONNX Runtime's profile -> seconds of each part in each run, and the number of nodes of each part.
 
-    A node that optimisation made (a change of layout, a fused gate) has no module's name: it belongs to the part of
-    the node before it.
+    What is done to the pixels before the first row is the part "pixels"; what is done to the logits is the head's.
     """
+    from pocketvision.measure.onnx_profile import rows_of
+
+    if not profile.runs:
+        return [], {}
+    outside = {BEFORE: PIXELS, AFTER: HEAD}
+    parts = [outside.get(str(row), row) for row, _ in rows_of(profile.graph, profile.runs[0])]
     runs: list[Run] = []
-    nodes: Counter[int | str] = Counter()
-    current: Run = {}
-    part: int | str = PIXELS
-    for event in events:
-        name = event["name"]
-        if name == "model_run":  # written when the run is over
-            runs.append(current)
-            current, part = {}, PIXELS
-        elif event.get("cat") == "Node" and name.endswith(NODE_EVENT):
-            scope = SCOPE.match(name)
-            if scope:
-                part = int(scope[1]) if scope[1] else HEAD
-            current[part] = current.get(part, 0.0) + event["dur"] * 1e-6
-            nodes[part] += not runs
-    return runs, dict(nodes)
+    for events in profile.runs:
+        run: Run = {}
+        for part, event in zip(parts, events, strict=True):
+            run[part] = run.get(part, 0.0) + event.us * 1e-6
+        runs.append(run)
+    return runs, dict(Counter(parts))

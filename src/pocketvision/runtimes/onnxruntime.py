@@ -128,15 +128,14 @@ class OnnxRunnable:
 def load(path: str | Path, threads: int = 0, profile: Path | None = None) -> OnnxRunnable:
     """Open a file that `convert` wrote, on the CPU with `threads` threads (0: all usable cores). Needs no PyTorch.
 
-    `profile` notes the time of every node, and begins the name of the file that `session.end_profiling()` writes.
+    `profile` notes the time of every node; see `set_profile`.
     InputError for a missing, damaged or altered file, for an ONNX file of somebody else, and for an unknown version.
     """
     path = Path(path)
     data = read_whole(path)
     threads = threads or usable_cores()
     options = _options(threads)
-    if profile is not None:
-        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    set_profile(options, profile)
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except (errors.InvalidProtobuf, errors.InvalidArgument, errors.InvalidGraph) as error:
@@ -145,6 +144,21 @@ def load(path: str | Path, threads: int = 0, profile: Path | None = None) -> Onn
         reason = str(error).partition("\n")[0].strip()
         raise InputError(f"{path} cannot be loaded by ONNX Runtime: {reason}; export it again") from error
     return _runnable(path, data, session, threads)
+
+
+def set_profile(options: onnxruntime.SessionOptions, profile: Path | None) -> None:
+    """Have a session note the time of every node, or None: not.
+
+    `profile` begins the name of the file that `session.end_profiling()` writes; the graph that ran is in `optimised`.
+    """
+    options.enable_profiling = profile is not None
+    options.profile_file_prefix = str(profile or "")
+    options.optimized_model_filepath = str(optimised(profile) if profile else "")
+
+
+def optimised(profile: Path) -> Path:
+    """Where a session that writes `profile` leaves the graph as it optimised it."""
+    return profile.with_name(f"{profile.name}.optimised.onnx")
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:
