@@ -28,7 +28,7 @@ from pocketvision.measure.compare import compare
 from pocketvision.measure.device import Device, Local
 from pocketvision.measure.latency import median_interval, summarise
 from pocketvision.measure.machine import machine
-from pocketvision.measure.quiet import counted
+from pocketvision.measure.quiet import turn_seconds
 from pocketvision.measure.remote import open_device
 from pocketvision.measure.settle import settled
 from pocketvision.measure.turns import take_turns, worker_turn
@@ -134,7 +134,7 @@ def compared(network: str, repeats: list[Any], commands: list[Any], verdicts: li
         ratios, overlapping = [], 0
         for taken in repeats:
             here, there = taken["here", network], taken[place, network]
-            ratios.append(median(median(counted(b)) / median(counted(a)) for a, b in zip(here, there, strict=True)))
+            ratios.append(median(turn_seconds(b) / turn_seconds(a) for a, b in zip(here, there, strict=True)))
             a, b = summarise(here), summarise(there)
             overlapping += a.low_ms <= b.high_ms and b.low_ms <= a.high_ms
         row[f"{place} / here"] = {

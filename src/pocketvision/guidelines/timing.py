@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,7 @@ from pocketvision.measure.latency import take_rounds
 from pocketvision.measure.outcome import judge
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.pixels import random_pixels
-from pocketvision.measure.quiet import counted
+from pocketvision.measure.quiet import turn_seconds
 from pocketvision.network import build
 from pocketvision.runtimes import get_runtime
 
@@ -98,7 +97,7 @@ def measure(times: Times, runtime: str, threads: int) -> None:
                     calls[key[0]] = partial(runnable.run, times.ready[key].pixels)
             seed = 1000 * times.batches + column
             for label, rounds in take_rounds(calls, threads, ROUNDS, warmup=WARMUP, seed=seed).items():
-                times.ms[label, column].append([1e3 * median(counted(turn)) for turn in rounds])
+                times.ms[label, column].append([1e3 * turn_seconds(turn) for turn in rounds])
     times.batches += 1
     times.seconds = time.monotonic() - started
 

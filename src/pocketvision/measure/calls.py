@@ -1,14 +1,18 @@
 """One timed call: its wall time, and how long the system kept its threads from running meanwhile.
 
 Where other programs want the CPU too, a thread is taken off it (preempted) and waits in the run queue. That time is not
-the network's. Linux tells it for each thread: nanoseconds in the run queue in `schedstat` (kernel documentation,
-scheduler/sched-stats.rst), the thread's own CPU clock, and its voluntary context switches, at which it waited for
-something else than a CPU. macOS tells the CPU clock of a thread and the switches of the process. Windows counts the CPU
-time of a thread in ticks of 16 ms, which says nothing of a call.
+the network's, and afterwards the caches hold the others' data. Linux tells the nanoseconds that each thread has waited
+in the run queue in its `schedstat` (kernel documentation, scheduler/sched-stats.rst). Where there is no such file, the
+thread's CPU clock tells it, unless the thread slept by itself in the call; on macOS the voluntary context switches of
+the process tell that. Windows counts the CPU time of a thread in ticks of 16 ms, which says nothing of a call.
+
+On Linux the CPU clock is not read call by call: reading it makes the scheduler look whether the thread's share is used
+up, and preempts it after 1.4 ms instead of at the next tick (4 ms), so that small networks would never run warm.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -17,7 +21,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 OWN_SHARE = 0.9  # of a call's time that the calling thread must account for, if it is to be the one that works
-TASKS, OWN, RUN_DELAY = "/proc/self/task", "/proc/thread-self", "schedstat"
+LEAST_WAIT = 5e-6  # s: what reading the clocks takes, and waking up
+COOLING_WAIT = 1e-4  # s in which another program has changed what the caches hold
+TASKS, OWN, STATISTICS = "/proc/self/task", "/proc/thread-self", "schedstat"
 
 Call = Callable[[], object]
 
@@ -27,12 +33,14 @@ class TimedCall(NamedTuple):
 
     `wall`: by the wall clock. `waited`: how long threads of the process that could run did not get a CPU (summed over
     the threads); None where the system does not tell. `serial`: at any time one thread works at most, so that
-    `wall - waited` is what the call takes when nobody disturbs it; with several at once it is a lower bound of that.
+    `wall - waited` is what the call takes while it runs; with several at once it is a lower bound of that. `after`: how
+    long the thread had run, when the call began, since it last waited; infinite if it did not in this turn.
     """
 
     wall: float
     waited: float | None = 0.0
     serial: bool = True
+    after: float = math.inf
 
     @property
     def least(self) -> float:
@@ -43,23 +51,32 @@ class TimedCall(NamedTuple):
 class CallTimer:
     """Times calls, which are said to use `threads` threads.
 
-    With one, the caller usually does the work itself and only its own clocks are read. `settle` finds out where another
-    thread does it (an engine's pool); then, as with several threads, those of all threads of the process are.
+    With one, the caller usually does the work itself and only its own statistics are read. `settle` finds out where
+    another thread does it (an engine's pool); then, as with several threads, those of all threads of the process are.
     """
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
         self.whole_process = threads != 1
         self._files: list[int] = []
+        self._after = math.inf
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Inside the block calls can be timed, all from one thread. Engines start their threads before or after it."""
+        """Inside the block calls can be timed, all from one thread. Engines start their threads before or after it.
+
+        Others who want this CPU get it first: their turn then does not fall into ours as soon.
+        """
         paths = [OWN]
         if self.whole_process and os.path.isdir(TASKS):
             paths = [f"{TASKS}/{task}" for task in os.listdir(TASKS)]
-        self._files = [file for path in paths if (file := _open(f"{path}/{RUN_DELAY}")) is not None]
+        self._files = [file for path in paths if (file := _open(f"{path}/{STATISTICS}")) is not None]
+        self._after = math.inf
         try:
+            if hasattr(os, "sched_yield"):
+                delay = self._delay()
+                os.sched_yield()
+                self._after = 0.0 if self._delay() - delay > COOLING_WAIT else math.inf
             yield
         finally:
             for file in self._files:
@@ -68,13 +85,22 @@ class CallTimer:
 
     def time(self, call: Call) -> TimedCall:
         """Make the call once."""
-        delay, slept, cpu = self._delay(), _voluntary_switches(), time.thread_time()
+        began, delay = time.perf_counter(), self._delay()
+        slept, cpu = (0, 0.0) if self._files else (_voluntary_switches(), time.thread_time())
         start = time.perf_counter()
         call()
         wall = time.perf_counter() - start
-        ran = time.thread_time() - cpu
-        found = self._waited(wall, ran, _voluntary_switches() - slept, self._delay() - delay)
-        return TimedCall(wall, found, self.threads == 1)
+        waited: float | None
+        if self._files:
+            delayed = self._delay() - delay
+            waited = max(0.0, delayed - (time.perf_counter() - began - wall))  # waiting around the call is not its own
+        else:
+            off = max(0.0, wall - (time.thread_time() - cpu))
+            waited = off if _SWITCHES_TOLD and _voluntary_switches() == slept else None
+            delayed = waited or 0.0
+        found = TimedCall(wall, waited, self.threads == 1, self._after)
+        self._after = 0.0 if delayed > COOLING_WAIT else self._after + wall
+        return found
 
     def own_seconds(self) -> float:
         """Seconds in which the calling thread has run, or waited for a CPU, so far in its life."""
@@ -83,14 +109,6 @@ class CallTimer:
     def settle(self, wall: float, own: float) -> None:
         """Calls took `wall` seconds, in which `own_seconds` grew by `own`: does the calling thread do the work?"""
         self.whole_process = self.whole_process or (bool(self._files) and own < OWN_SHARE * wall)
-
-    def _waited(self, wall: float, ran: float, voluntary: int, delayed: float) -> float | None:
-        """Seconds off the CPU against the threads' will: in the run queue, or while a hypervisor had taken the CPU."""
-        tells = _SWITCHES_TOLD and not self.whole_process and not voluntary
-        off = max(0.0, wall - ran) if tells else None  # without voluntary switches, all time off the CPU
-        if not self._files:
-            return off
-        return max(off or 0.0, min(wall, delayed) if self.threads == 1 else delayed, 0.0)
 
     def _delay(self) -> float:
         """Seconds in the run queue so far, of the calling thread or summed over the process; 0 where not told."""
@@ -105,7 +123,7 @@ def _open(path: str) -> int | None:
 
 
 def _read_delay(file: int) -> float:
-    """The second number of a schedstat file: nanoseconds spent waiting in the run queue."""
+    """Seconds spent waiting in the run queue: the second number of a schedstat file, in ns."""
     try:
         return int(os.pread(file, 128, 0).split()[1]) * 1e-9
     except (OSError, IndexError):  # the thread has ended

@@ -13,13 +13,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, TypeVar
 
 from pocketvision.errors import InputError
 from pocketvision.measure.calls import Call, CallTimer, TimedCall
 from pocketvision.measure.pin import pinned
-from pocketvision.measure.quiet import Rounds, counted, disturbed_share, is_undisturbed
+from pocketvision.measure.quiet import (
+    LOW_END,
+    Rounds,
+    corrected,
+    disturbed_share,
+    is_clear,
+    quantile,
+    quantile_interval,
+    turn_seconds,
+)
 
 CONFIDENCE = 0.95
 LEAST_ROUNDS = 6  # below, no order statistics bound the median with 95 %: 2 * (1/2)^5 is 6 %
@@ -35,16 +44,18 @@ Turn = Callable[[], list[TimedCall]]
 class Latency:
     """How long one call takes, in ms, back to back with itself, when other programs leave it the CPU.
 
-    `median_ms` is the median of the rounds' medians and `low_ms`..`high_ms` its 95 % confidence interval; 10 % of the
-    calls that count took less than `p10_ms`, 10 % more than `p90_ms`. A call counts if its threads ran all the time;
-    where fewer than 6 rounds have such a call, all count, less the time that their thread waited for a CPU.
+    A call counts if its threads have run all the time since its turn began. `median_ms` is the median of the rounds'
+    medians of such calls and `low_ms`..`high_ms` its 95 % confidence interval; 10 % of them took less than `p10_ms`,
+    10 % more than `p90_ms`. Where fewer than 6 rounds have such a call, all calls count, less the time that their
+    thread waited for a CPU, and `median_ms` is the low end of these times (the tenth percentile, with its 95 %
+    interval): waiting leaves cold caches behind, which only adds.
 
     `wall_ms` is the median wall time of all timed calls, what a user sees on the machine as busy as it was;
     `disturbed` the share of the timed calls that waited, 0 to 1, and None where the system does not tell (Windows).
-    The quiet latency lies between `least_ms` and `most_ms`. Where enough calls were undisturbed this is `low_ms` ..
-    `high_ms`. Else it goes from the fastest call, less what it waited, to `high_ms`; and where several threads work at
-    once, so that nobody knows what their waiting cost, to the median wall time. What is not given is as of calls that
-    nothing disturbed.
+    The quiet latency lies between `least_ms` and `most_ms`. Where enough calls count as they are this is `low_ms` ..
+    `high_ms`; else `low_ms` .. the median of the corrected times; and where several threads work at once, so that
+    nobody knows what their waiting cost, the least that any call can have taken .. `wall_ms`. What is not given is as
+    of calls that nothing disturbed.
     """
 
     median_ms: float
@@ -161,7 +172,7 @@ def in_turn(
                 del taken[key], medians[key]
                 continue
             taken[key].append(calls)
-            medians[key].append(median(counted(calls)))
+            medians[key].append(turn_seconds(calls))
         number += 1
         done(number)
     return taken, failed
@@ -170,30 +181,23 @@ def in_turn(
 def summarise(rounds: Rounds) -> Latency:
     """Timed calls, round by round -> Latency in ms."""
     every = list(chain.from_iterable(rounds))
-    clear = [turn for turn in rounds if any(map(is_undisturbed, turn))]
-    enough = len(clear) >= min(LEAST_ROUNDS, len(rounds))
-    counting = [[seconds * 1e3 for seconds in counted(turn)] for turn in (clear if enough else rounds)]
-    medians = [median(taken) for taken in counting]
-    tenths = quantiles(list(chain.from_iterable(counting)), n=10, method="inclusive")
-    low, high = median_interval(medians)
-    wall = median(call.wall for call in every) * 1e3
-    least, most = low, high
-    if not enough or disturbed_share(every) is None:
-        least = min(low, min(call.least for call in every) * 1e3)
-        most = high if all(call.serial for call in every) else max(high, wall)
-    return Latency(
-        median(medians),
-        p10_ms=tenths[0],
-        p90_ms=tenths[-1],
-        low_ms=low,
-        high_ms=high,
-        rounds=len(rounds),
-        calls=len(every),
-        wall_ms=wall,
-        disturbed=disturbed_share(every),
-        least_ms=least,
-        most_ms=most,
-    )
+    clear = [each for turn in rounds if (each := [call.wall for call in turn if is_clear(call)])]
+    share, wall = disturbed_share(every), median(call.wall for call in every)
+    if len(clear) >= min(LEAST_ROUNDS, len(rounds)):
+        times = list(chain.from_iterable(clear))
+        medians = [median(taken) for taken in clear]
+        middle, (low, high) = median(medians), median_interval(medians)
+        least, most = (low if share is not None else min(times)), high
+    else:
+        times = [corrected(call) for call in every]
+        middle, (low, high) = quantile(times, LOW_END), quantile_interval(times, LOW_END, CONFIDENCE)
+        serial = all(call.serial for call in every)
+        least = low if serial else min(call.least for call in every)
+        most = max(high, median(times) if serial else wall)
+    tenths = quantile(times, 0.1), quantile(times, 0.9)
+    figures = [seconds * 1e3 for seconds in (middle, *tenths, low, high, wall, least, most)]
+    middle, p10, p90, low, high, wall, least, most = figures
+    return Latency(middle, p10, p90, low, high, len(rounds), len(every), wall, share, least, most)
 
 
 def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -232,7 +236,7 @@ def warm_up(call: Call, warmup: float, seconds: float, timer: CallTimer) -> int:
         while len(taken) < LEAST_REPETITIONS or time.perf_counter() < end:
             taken.append(timer.time(call))
         timer.settle(sum(call.wall for call in taken), timer.own_seconds() - own)
-    usual = median(counted(taken[len(taken) // 2 :]))
+    usual = turn_seconds(taken[len(taken) // 2 :])
     return min(MOST_REPETITIONS, max(LEAST_REPETITIONS, math.ceil(seconds / max(usual, 1e-9))))
 
 

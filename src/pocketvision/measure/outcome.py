@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.entries import Entry
 from pocketvision.measure.latency import Latency, median_interval, summarise
-from pocketvision.measure.quiet import counted
+from pocketvision.measure.quiet import turn_seconds
 from pocketvision.measure.turns import Asked, calls_of
 
 TOLERANCE = 0.01  # of the range of the right answers
@@ -125,7 +125,7 @@ def _row(
     if latency is not None and best is not None:
         first, peak = latencies[best], peaks.get(one.threads)
         pairs = zip(one.taken, found[best].taken, strict=True)
-        ratios = [median(counted(own)) / median(counted(others)) for own, others in pairs]
+        ratios = [turn_seconds(own) / turn_seconds(others) for own, others in pairs]
         ratio, (low, high), tied = median(ratios), median_interval(ratios), latency.low_ms <= first.high_ms
         if macs and peak and latency.median_ms:
             fraction = 2 * macs * one.batch / latency.median_ms / 1e6 / peak

@@ -1,17 +1,20 @@
 """Of timed calls, those that count: what they say of the same call on a quiet machine.
 
-Pure functions of `TimedCall`s. A call that waited for a CPU is left out; where too few others remain it is corrected by
-the time that it waited, which is exact as long as one thread works at a time.
+Pure functions of `TimedCall`s. A call is clear if its threads have run all the time since its turn began. Where clear
+calls are too few, every call counts without the time that its thread waited. Such times are too long, never too short:
+after a wait the caches are cold for some 2 ms, and others use the memory meanwhile. So their low end is the figure.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from statistics import median
 
-from pocketvision.measure.calls import TimedCall
+from pocketvision.measure.calls import LEAST_WAIT, TimedCall
 
 TOLERANCE = 0.01  # of a call: waiting that is not worth a word
-LEAST_WAIT = 5e-6  # s: what reading the clocks takes, and waking up
+LOW_END = 0.1  # of the corrected times, where no call is clear
 
 Rounds = Sequence[Sequence[TimedCall]]
 
@@ -19,6 +22,11 @@ Rounds = Sequence[Sequence[TimedCall]]
 def is_undisturbed(call: TimedCall) -> bool:
     """Its threads ran whenever they could. Where the system does not tell, no call is known to be disturbed."""
     return call.waited is None or call.waited <= max(LEAST_WAIT, TOLERANCE * call.wall)
+
+
+def is_clear(call: TimedCall) -> bool:
+    """Undisturbed, and so was its turn until then: the caches are as the network itself has left them."""
+    return is_undisturbed(call) and math.isinf(call.after)
 
 
 def disturbed_share(calls: Iterable[TimedCall]) -> float | None:
@@ -31,10 +39,33 @@ def disturbed_share(calls: Iterable[TimedCall]) -> float | None:
 
 def corrected(call: TimedCall) -> float:
     """Seconds of the call without what it waited. With several threads at work that is not known: its wall time."""
-    return call.wall if call.waited is None or not call.serial else call.least
+    return call.least if call.serial else call.wall
 
 
-def counted(turn: Sequence[TimedCall]) -> list[float]:
-    """Seconds of the calls of one turn that count: the undisturbed ones, else all, corrected."""
-    undisturbed = [call.wall for call in turn if is_undisturbed(call)]
-    return undisturbed or [corrected(call) for call in turn]
+def turn_seconds(turn: Sequence[TimedCall]) -> float:
+    """Seconds of a call by one turn: the median of its clear calls, else the low end of all, corrected."""
+    clear = [call.wall for call in turn if is_clear(call)]
+    return median(clear) if clear else quantile([corrected(call) for call in turn], LOW_END)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which lies `share` of them, linear between neighbours (Hyndman & Fan's definition 7)."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def quantile_interval(values: Sequence[float], share: float, confidence: float) -> tuple[float, float]:
+    """Confidence interval of the `share` quantile from order statistics (David & Nagaraja, section 7.1).
+
+    [x_(a), x_(b)] covers it with probability P(a <= B < b), B binomial with n trials of `share`; on each side half of
+    what `confidence` leaves is cut off, or less where the sample ends.
+    """
+    ordered, n = sorted(values), len(values)
+    each = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    cut = (1 - confidence) / 2
+    low = next(k for k in range(n + 1) if sum(each[: k + 1]) > cut)
+    high = next(k for k in range(n + 1) if sum(each[: k + 1]) >= 1 - cut)
+    return ordered[max(low, 1) - 1], ordered[min(high, n - 1)]
