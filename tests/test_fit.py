@@ -17,8 +17,10 @@ from PIL import Image
 import pocketvision as pv
 from conftest import command_environment
 from pocketvision.fitting.candidates import Candidate, grid, largest_that_fits, lines, predict_ms
-from pocketvision.fitting.choose import LONG, SHORT, Look, Timer, choose, climbed
+from pocketvision.fitting.choose import choose, climbed
+from pocketvision.fitting.clock import Look
 from pocketvision.fitting.pretrained import Pretrained
+from pocketvision.fitting.timer import LONG, SHORT, Timer
 from pocketvision.measure.latency import Latency
 from pocketvision.models import create_spec
 from pocketvision.network import build

@@ -9,7 +9,7 @@ import pytest
 
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate
-from pocketvision.fitting.choose import Timer
+from pocketvision.fitting.timer import Timer
 from pocketvision.journal import Journal
 
 

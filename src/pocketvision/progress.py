@@ -81,8 +81,8 @@ class Steps:
         self.done(done)
 
     def done(self, done: float, note: str = "", total: float | None = None) -> None:
-        """`done` of `total` steps are finished; `note` says where things stand."""
-        self.total = total or self.total
+        """`done` of `total` steps are finished; `note` says where things stand. More than all there never are."""
+        self.total = max(total or self.total, done)
         if self._bar:
             due = time.monotonic() - self.last_drawn > REFRESH_SECONDS
             self._bar.update(self._task, completed=done, total=self.total, note=note, refresh=due)

@@ -2,100 +2,116 @@
 
 from __future__ import annotations
 
-import tempfile
+import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate, largest_that_fits, lines, predict_ms
-from pocketvision.fitting.clock import Clock, Here, Look, where
-from pocketvision.journal import Journal
-from pocketvision.measure.latency import Latency
-from pocketvision.measure.settle import settled
-from pocketvision.network import build
+from pocketvision.fitting.clock import Look, where
+from pocketvision.fitting.timer import LONG as LONG
+from pocketvision.fitting.timer import SHORT, Timer
 from pocketvision.progress import Steps
-from pocketvision.runtimes import get_runtime
 
 HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and gives way in resolution if need be
 FINALISTS = 3
 MISSES = 2  # sizes that must miss before the climb ends: 96 px can be as fast as 88, it halves evenly
 
 
-SHORT = Look(9, 0.10, 2.0)  # while bracketing
-LONG = Look(25, 0.05, 8.0)  # before the decision, and of the file that ships
-
-
 @dataclass
-class Timer:
-    """Times candidates in the runtime that will run them, with the real number of classes; remembers every result.
+class Looks:
+    """The measurements of a choice: what a bar says of them, and when there is no more time for them.
 
-    What is in the `journal` is not timed again: a killed run goes on where it was.
+    `told` hears after the first how many seconds it took, and how many there will be.
     """
 
-    classes: int
-    channels: int
-    runtime: str
-    threads: int
-    known: dict[Candidate, Latency] = field(default_factory=dict)
-    journal: Journal = field(default_factory=Journal)
-    clock: Clock = field(default_factory=Here)
+    timer: Timer
+    limit_ms: float
+    seconds: float
+    steps: Steps
+    ahead: int  # measurements expected in lines that were not begun, and of the decision
+    told: Callable[[float, int], object]
+    here: int = 0  # expected in the line that is begun
+    done: int = 0
+    left_out: int = 0  # candidates that there was no time for
+    began: float = field(default_factory=time.monotonic)
 
-    def time(self, candidates: Sequence[Candidate], look: Look = SHORT) -> None:
-        """Export and time `candidates` together, interleaved."""
-        names = ", ".join(candidate.name for candidate in candidates)
-        found = self.journal.once(f"{names}: {look.rounds} rounds", lambda: self._measure(candidates, look))
-        for candidate in candidates:
-            latency, before = Latency(**found[candidate.name]), self.known.get(candidate)
-            # Other work on the machine only ever adds time: of two looks the faster one saw the network alone.
-            if before is None or latency.high_ms < before.high_ms:
-                self.known[candidate] = latency
+    def begin(self, expected: int) -> None:
+        """A line begins, in which so many measurements were expected."""
+        self.ahead, self.here = self.ahead - expected, expected
 
-    def _measure(self, candidates: Sequence[Candidate], look: Look) -> dict[str, Any]:
-        runtime = get_runtime(self.runtime)
-        with tempfile.TemporaryDirectory() as folder:
-            paths = []
-            for number, candidate in enumerate(candidates):
-                net = settled(build(candidate.spec(self.classes, self.channels)))
-                paths.append(runtime.convert(net, Path(folder) / f"{number}.onnx"))
-            found = self.clock.time(paths, self.runtime, self.threads, look)
-        return {candidate.name: asdict(latency) for candidate, latency in zip(candidates, found, strict=True)}
+    def take(self, candidates: Sequence[Candidate], look: Look) -> None:
+        """Time candidates against each other."""
+        began = time.monotonic()
+        self.timer.time(candidates, look)
+        self.done += 1
+        self.here = max(1, self.here - 1)  # whoever asks once may ask again: the bar is not full before the end
+        ms = self.timer.known[candidates[0]].median_ms
+        self.steps.done(self.done, f"{candidates[0].name} {ms:.2f} ms", total=self.total)
+        if self.done == 1:
+            self.told(time.monotonic() - began, self.total)
+
+    @property
+    def total(self) -> int:
+        """Measurements in all, as expected now."""
+        return self.done + self.here + self.ahead
+
+    @property
+    def out_of_time(self) -> bool:
+        """Is the time up, and something known that keeps the budget?"""
+        return time.monotonic() - self.began > self.seconds and any(map(self.fits, self.timer.known))
+
+    def fits(self, candidate: Candidate) -> bool:
+        """Does a timed candidate keep the limit?"""
+        return self.timer.known[candidate].high_ms <= self.limit_ms
+
+    def check(self, candidate: Candidate, look: Look = SHORT) -> bool:
+        """Time a candidate: does it keep the limit? When the time is up, nothing more does."""
+        if self.out_of_time:
+            self.left_out += candidate not in self.timer.known
+            return candidate in self.timer.known and self.fits(candidate)
+        self.take([candidate], look)
+        return self.fits(candidate)
 
 
-def choose(candidates: list[Candidate], budget_ms: float, timer: Timer, show: bool = True) -> list[Candidate]:
+def expected_looks(line: Sequence[Candidate]) -> int:
+    """Measurements that a line takes: its bisection, and the climb after it."""
+    return math.ceil(math.log2(len(line) + 1)) + MISSES
+
+
+def choose(
+    candidates: list[Candidate],
+    budget_ms: float,
+    timer: Timer,
+    show: bool = True,
+    seconds: float = math.inf,
+    told: Callable[[float, int], object] = lambda each, looks: None,
+) -> list[Candidate]:
     """The best candidate inside the budget, and after it the best of other lines: pretrained weights first, then
     published accuracy.
 
-    InputError, with what the fastest one needs, when nothing fits.
+    After `seconds` only what is known is chosen from, once anything keeps the budget. `told` as in `Looks`. InputError,
+    with what the fastest one needs, when nothing fits.
     """
-    limit = HEADROOM * budget_ms
-
-    def fits(candidate: Candidate) -> bool:
-        return timer.known[candidate].high_ms <= limit
-
-    groups = lines(candidates)
-    expected = sum(int(np.ceil(np.log2(len(line) + 1))) for line in groups)
+    groups = sorted(lines(candidates), key=lambda line: max(map(preference, line)), reverse=True)
+    ahead = sum(map(expected_looks, groups)) + 1 + MISSES
     best: list[Candidate] = []
-    with Steps("timing candidates", expected, show) as steps:
-        begun = 0
-
-        def time_and_check(candidate: Candidate) -> bool:
-            nonlocal begun
-            timer.time([candidate])
-            begun += 1
-            steps.done(min(begun, expected), f"{candidate.name} {timer.known[candidate].median_ms:.2f} ms")
-            return fits(candidate)
-
+    with Steps("timing candidates", ahead, show) as steps:
+        looks = Looks(timer, HEADROOM * budget_ms, seconds, steps, ahead, told)
         for line in groups:
-            found = largest_that_fits(line, time_and_check)
-            if found:
-                best.append(climbed(line, found, time_and_check))
-        chosen = _settle(best, groups, timer, fits)
+            looks.begin(expected_looks(line))
+            if looks.out_of_time:
+                looks.left_out += len(line)
+                continue
+            if found := largest_that_fits(line, looks.check):
+                best.append(climbed(line, found, looks.check))
+        looks.begin(1 + MISSES)
+        chosen = _settle(best, groups, looks)
+    timer.left_out = looks.left_out
     if chosen:
-        others = [c for c in best if fits(c) and (c.pretrained, c.family) != (chosen.pretrained, chosen.family)]
+        others = [c for c in best if looks.fits(c) and (c.pretrained, c.family) != (chosen.pretrained, chosen.family)]
         return [chosen, *sorted(others, key=preference, reverse=True)]
     fastest = min(timer.known, key=lambda c: timer.known[c].median_ms)
     needs = timer.known[fastest]
@@ -111,9 +127,7 @@ def preference(candidate: Candidate) -> tuple[bool, float]:
     return candidate.pretrained, candidate.score
 
 
-def _settle(
-    best: list[Candidate], groups: list[list[Candidate]], timer: Timer, fits: Callable[[Candidate], bool]
-) -> Candidate | None:
+def _settle(best: list[Candidate], groups: list[list[Candidate]], looks: Looks) -> Candidate | None:
     """The first of `best`, one for each line, that a longer measurement together confirms.
 
     One that it throws out gives way to the next cheaper of its own line, so that a preferred line stays preferred. From
@@ -122,18 +136,12 @@ def _settle(
     pool = list(best)
     while pool:
         pool.sort(key=preference, reverse=True)
-        timer.time(pool[:FINALISTS], LONG)
+        looks.take(pool[:FINALISTS], LONG)
         line = next(line for line in groups if pool[0] in line)
         place = line.index(pool[0])
-        if not fits(pool[0]):
-            pool[:1] = line[:place][-1:]
-            continue
-
-        def time_and_check(candidate: Candidate) -> bool:
-            timer.time([candidate], LONG)
-            return fits(candidate)
-
-        return climbed(line, pool[0], time_and_check)
+        if looks.fits(pool[0]):
+            return climbed(line, pool[0], lambda candidate: looks.check(candidate, LONG))
+        pool[:1] = line[:place][-1:]
     return None
 
 
@@ -168,6 +176,8 @@ def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, ti
     if above:
         nearest = min(above, key=lambda c: timed[c].median_ms)
         text += f"; the next better one timed, {nearest.name}, needs up to {timed[nearest].high_ms:.2f} ms"
+    if timer.left_out:
+        text += f"; {timer.left_out} more were not timed, the time for it was up"
     return text + "."
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pocketvision.data.dataset import Dataset
 from pocketvision.fitting.candidates import Candidate
-from pocketvision.fitting.choose import Timer, candidate_rows, choose, explain
+from pocketvision.fitting.choose import candidate_rows, choose, explain
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, with_better_recipe
 from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
+from pocketvision.fitting.schedule import CHOOSING
 from pocketvision.fitting.teachable import steps_in, teachable
+from pocketvision.fitting.timer import Timer
 from pocketvision.journal import Journal
 from pocketvision.progress import say
 from pocketvision.runfolder import RunFolder
@@ -34,12 +37,24 @@ class Choice:
         fitting = {row["model"] for row in self.rows if row["fits"]}
         return [candidate for candidate in self.candidates if candidate.name in fitting]
 
+    def expected_ms(self, candidate: Candidate) -> float | None:
+        """The latency of a candidate, timed or predicted, in ms; None when nothing like it was timed."""
+        row = next(row for row in self.rows if row["model"] == candidate.name)
+        return row["latency_ms"] or row["predicted_ms"]
 
-def choice_once(folder: RunFolder, timer: Timer, candidates: list[Candidate], budget_ms: float, show: bool) -> Choice:
-    """Timed once, then remembered in the run folder."""
+
+def choice_once(
+    folder: RunFolder,
+    timer: Timer,
+    candidates: list[Candidate],
+    budget_ms: float,
+    show: bool,
+    told: Callable[[float, int], object],
+) -> Choice:
+    """Timed once, within CHOOSING seconds, then remembered in the run folder. `told` as in `choose.Looks`."""
     saved = folder.read(CHOICE)
     if saved is None:
-        finalists = choose(candidates, budget_ms, timer, show)
+        finalists = choose(candidates, budget_ms, timer, show, CHOOSING, told)
         saved = {
             "finalists": [candidate.name for candidate in finalists],
             "rows": candidate_rows(candidates, finalists[0], budget_ms, timer),
@@ -123,6 +138,12 @@ class Contest:
 
         speed: float = self.journal.once(SPEED.format(candidate.name), measured)
         return speed
+
+    def training_seconds(self, winner: Winner) -> float:
+        """What the training takes, by the speed that was measured: all of its time, or what its recipe needs."""
+        speed = self.journal.known.get(SPEED.format(winner.contender.candidate.name))
+        needed = winner.contender.recipe.epochs * self.images / speed if speed else winner.seconds
+        return min(winner.seconds, needed)
 
     def steps(self, candidate: Candidate) -> int:
         """Steps of the optimiser that a candidate gets in the time."""

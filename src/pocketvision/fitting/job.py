@@ -16,7 +16,6 @@ from pocketvision.data.splits import require_classes
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.candidates import grid
-from pocketvision.fitting.choose import Timer
 from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.contest import CONTEST, Contest, choice_once
 from pocketvision.fitting.doctor import embedding_of
@@ -25,6 +24,7 @@ from pocketvision.fitting.learn import Start
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.request import check_fit, default_out
+from pocketvision.fitting.schedule import CHECKING, CHOOSING, TIMING, TRAINING, Schedule, checking_seconds, core_share
 from pocketvision.fitting.ship import (
     Shipping,
     at_resolution,
@@ -33,6 +33,7 @@ from pocketvision.fitting.ship import (
     time_networks,
 )
 from pocketvision.fitting.survey import input_channels, survey
+from pocketvision.fitting.timer import Timer
 from pocketvision.fitting.verdict import Shipped, make_report, time_again
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
@@ -138,7 +139,7 @@ def _run(
     weights: Weights | None,
 ) -> dict[str, Any]:
     """All steps, each taken up where an earlier process left it."""
-    settings, show, clock = how.settings, how.show, how.clock
+    settings, show, clock, schedule = how.settings, how.show, how.clock, Schedule(how.show)
     clock.machine()  # a device that cannot be reached is known before the images are looked at
     seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
     dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), how.strict, show)
@@ -148,18 +149,37 @@ def _run(
     limits = Limits(**settings["limits"])
     known = Pretrained.of(weights, len(dataset.classes), channels) if weights else None
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED), clock=clock)
-    choice = choice_once(folder, timer, grid(timer.classes, channels, looked.side, known, limits), budget_ms, show)
+
+    def announce(each: float, looks: int) -> None:
+        if looks:
+            schedule.plan(TIMING, min(CHOOSING, each * looks))
+        schedule.plan(TRAINING, how.more.seconds if how.more else settings["seconds"], at_most=True)
+        schedule.plan(CHECKING, checking_seconds(_held_out(dataset), budget_ms, core_share()), at_most=True)
+        schedule.announce()
+
+    candidates = grid(timer.classes, channels, looked.side, known, limits)
+    choice = choice_once(folder, timer, candidates, budget_ms, show, announce)
     clock.close()  # training may take hours: no connection has to last that long
     start = Start(dataset.classes, channels, seed, weights, dataset.task, looked.side)
     contest = Contest(folder, start, dataset, settings["seconds"], how.device, show, timer.journal)
+    if schedule.said is None:  # chosen by an earlier process
+        announce(0.0, 0)
+    schedule.end(TIMING)
     found = contest.decide(choice)
     winner, reason = found.contender, found.reason
     if show:
         say(reason)
+    ms = choice.expected_ms(winner.candidate) or budget_ms
+    schedule.plan(TRAINING, contest.training_seconds(found))
+    schedule.plan(CHECKING, checking_seconds(_held_out(dataset), ms, core_share()))
+    schedule.look()
     net = start.network(winner.candidate)
     history = train_network(
         net, dataset, winner.recipe, found.seconds, folder.out, show, how.more, how.device, how.loggers
     )
+    schedule.end(TRAINING)
+    schedule.plan(CHECKING, checking_seconds(_held_out(dataset), ms, core_share()))
+    schedule.look()
     net.to("cpu")
     val = dataset.splits["val"]
     judged = Journal(folder.out / JUDGED)
@@ -176,11 +196,17 @@ def _run(
         **closer,
         "contest": folder.read(CONTEST) or [],
         "doctor": seen.to_json(),
+        "took": schedule.to_json(),
     }
     write_report(report, folder.out / "report.html", pictures_of(shipped.net, dataset, closer))
     folder.write(REPORT, report)  # last: its presence says that the run is finished
     folder.continued()
     return report
+
+
+def _held_out(dataset: Dataset) -> int:
+    """Images that the network is checked on."""
+    return len(dataset.splits["val"]) + len(dataset.splits.get("test", ()))
 
 
 def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, how: How, journal: Journal) -> Shipped:

@@ -16,9 +16,9 @@ from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.splits import class_counts
 from pocketvision.evaluation import Evaluation
-from pocketvision.fitting.choose import LONG
 from pocketvision.fitting.clock import Clock
 from pocketvision.fitting.ship import Shipping, explain_resolution
+from pocketvision.fitting.timer import LONG
 from pocketvision.journal import Journal
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.latency import Latency

@@ -189,8 +189,10 @@ def _time(
     taken: dict[int, list[list[TimedCall]]] = {}
     failed: dict[int, str] = {}
     if turns:
-        with Steps("timing", options["rounds"], show) as steps:
-            taken, failed = take_turns(turns, **options, done=lambda done: steps.done(min(done, options["rounds"])))
+        least = options["rounds"]
+        with Steps("timing", least, show) as steps:
+            # How many more rounds a narrow interval takes nobody knows: the bar is not full before the end.
+            taken, failed = take_turns(turns, **options, done=lambda done: steps.done(done, total=max(least, done + 1)))
     # On this machine our own process works too; inside it, the turns are part of that.
     own = time.process_time() - cpu if workers.remote is None else 0.0
     own += 0.0 if inline else sum(one.cpu_seconds for one in found)
