@@ -115,6 +115,7 @@ def test_wrong_labels_are_doubted_and_mistakes_come_worst_first(net: Network, di
     assert all(entry["label"] != entry["answer"] for entry in mistakes["worst"] + doubtful["images"])
     assert set(pictures) == {entry["image"] for entry in mistakes["worst"] + doubtful["images"]}
     assert {"pointwise", "depthwise"} <= set(found["profile"]["kinds"]) and "rows" not in found["profile"]
+    assert found["profile"]["runtime"] == "onnxruntime"  # where the time of the file that ships goes
 
 
 def test_nothing_wrong_nothing_shown(net: Network, digits: Dataset) -> None:

@@ -236,6 +236,20 @@ def test_every_row_has_its_operations(runtime: str) -> None:
     assert found["machine"]["cpu"] and found["version"] and found["threads"] == 1
 
 
+def test_the_file_that_ships_is_what_is_looked_into(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("pocketvision.runtimes.onnxruntime")
+    net, other = tiny(), build(Spec("other", (Conv(3, 8, "relu", 4),), Classifier(3), (16, 24), 3)).eval()
+    other.preprocessing = net.preprocessing
+    shipped = runtime.convert(other, tmp_path / "model.onnx")
+    found = profile(net, 6, "onnxruntime", exported=shipped)
+    assert not found["rows"][1]["operations"] and not found["squeeze_excite"]["ms"]  # the file has one row, no gate
+    with pytest.raises(InputError, match="there is no file"):
+        profile(net, 6, "onnxruntime", exported=tmp_path / "missing.onnx")
+    with pytest.raises(InputError, match="PyTorch cannot look into .*model.onnx"):
+        profile(net, 6, "torch", exported=shipped)
+
+
 def test_what_cannot_be_looked_into_is_said() -> None:
     with pytest.raises(InputError, match="cannot look into runtime 'ncnn': profile takes onnxruntime or torch"):
         profile(tiny(), runtime="ncnn")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,18 @@ def test_sections_in_the_order_in_which_a_person_asks(page: Page) -> None:
                  "labelled <b>ant</b> (10.0 %) , rather bee (90.0 %)", "1 × 1 convolution", "41.2 %",
                  "in PyTorch, 1 thread", "and 20 more.", "nearly equal, across splits"):  # fmt: skip
         assert said in page.text.replace("\N{NO-BREAK SPACE}", " "), said
+
+
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [("onnxruntime", "in ONNX Runtime, 1 thread"), ("torch", "The exported file has batch normalisation")],
+)
+def test_where_the_time_goes_says_what_was_looked_into(runtime: str, said: str, tmp_path: Path) -> None:
+    content = small_report() | closer_parts()
+    content["profile"] = {**content["profile"], "runtime": runtime}
+    write_report(content, tmp_path / "report.html")
+    text = Page(tmp_path / "report.html").text.replace("\N{NO-BREAK SPACE}", " ")
+    assert said in text and ("This is the file that ships." in text) == (runtime == "onnxruntime")
 
 
 def test_pictures_are_inside_the_page_and_nothing_is_fetched(page: Page) -> None:

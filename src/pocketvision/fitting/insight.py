@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,14 +55,18 @@ def look_closely(
     split: str,
     show: bool = True,
     seconds: float = SECONDS,
+    exported: Path | None = None,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """The report's `calibration`, `mistakes`, `doubtful` and `profile`.
 
     `result` is what the exported file answered on `dataset.splits[split]`. Where images have several labels there is
     only the `profile`, and for a network that is guessing: what it doubts says nothing. No `calibration` for one that
-    was not calibrated. At most `seconds` go into the doubtful labels.
+    was not calibrated. At most `seconds` go into the doubtful labels. The `profile` is of the file that ships:
+    `exported`, or one like it, in ONNX Runtime on `threads` threads.
     """
-    costs = {key: value for key, value in profile(net).items() if key != "rows"}
+    looked_into = profile(net, runtime="onnxruntime", threads=threads, exported=exported)
+    costs = {key: value for key, value in looked_into.items() if key != "rows"}
     if isinstance(result, MultilabelEvaluation) or not judge(result).is_clear:
         return {"profile": costs}
     held_out = dataset.splits[split]

@@ -189,7 +189,8 @@ def _run(
     shipped = _ship(folder.out / EXPORTED, net, shipping, dataset, how, judged)
     save(shipped.net, folder.out / MODEL)
     in_time = min(SECONDS, SHARE * settings["seconds"])
-    closer = look_closely(shipped.net, dataset, shipped.result, shipped.split, show, in_time)
+    file = folder.out / EXPORTED
+    closer = look_closely(shipped.net, dataset, shipped.result, shipped.split, show, in_time, file, threads)
     rows = [{**row, "chosen": row["model"] == winner.candidate.name} for row in choice.rows]
     report = {
         **make_report(shipped, rows, reason, shipping, history, dataset, settings, how.command, clock),

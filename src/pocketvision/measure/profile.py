@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pocketvision.errors import InputError
@@ -17,8 +18,16 @@ from pocketvision.validation import require_profiled
 FAR = 0.1  # a gap beyond this deserves a note
 
 
-def profile(net: Network, rounds: int = 15, runtime: str = "torch", threads: int = 1) -> dict[str, Any]:
+def profile(
+    net: Network,
+    rounds: int = 15,
+    runtime: str = "torch",
+    threads: int = 1,
+    exported: str | Path | None = None,
+) -> dict[str, Any]:
     """Costs counted, and times measured in `runtime` on `threads` threads (0: all cores), one image.
+
+    `exported` is the network's own ONNX file, to look into it instead of a fresh one (in onnxruntime).
 
     `{model, params, macs, mac_bytes, activations, peak_activation_bytes, training_bytes, training_batch_bytes, ms,
     ms_interval, sum_ms, between_ms, gap, outside: {input, output}, squeeze_excite: {ms, share_ms}, runtime, version,
@@ -38,12 +47,8 @@ def profile(net: Network, rounds: int = 15, runtime: str = "torch", threads: int
         raise InputError(f"cannot profile {threads} threads: give at least 0 (all cores)")
     threads = threads or usable_cores()
     costs, memory = count(net), count_training(net)
-    if runtime == "torch":
-        from pocketvision.measure.profile_torch import spend
-    else:
-        from pocketvision.measure.profile_onnxruntime import spend
     here = machine()  # its load before we add to it
-    spent = spend(settled(net), threads, rounds)
+    spent = _spend(net, threads, rounds, runtime, exported)
     whole_ms = spent.whole.median_ms
     by_kind = spent.by_kind()
     in_rows = sum(by_kind.values())
@@ -74,6 +79,18 @@ def profile(net: Network, rounds: int = 15, runtime: str = "torch", threads: int
         "rows": [_row(costs, memory, spent, number) for number in range(len(costs.rows))],
         "kinds": {kind: _kind(costs, kind, ms, in_rows) for kind, ms in by_kind.items()},
     }
+
+
+def _spend(net: Network, threads: int, rounds: int, runtime: str, exported: str | Path | None) -> Spent:
+    if runtime == "torch":
+        from pocketvision.measure import profile_torch
+
+        if exported is not None:
+            raise InputError(f"PyTorch cannot look into {exported}: profile it in onnxruntime")
+        return profile_torch.spend(settled(net), threads, rounds)
+    from pocketvision.measure import profile_onnxruntime
+
+    return profile_onnxruntime.spend(settled(net) if exported is None else net, threads, rounds, exported)
 
 
 def notes(spent: Spent, here: dict[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ HOW = (
 )
 
 
-def spend(net: Network, threads: int = 1, rounds: int = 15, exported: Path | None = None) -> Spent:
+def spend(net: Network, threads: int = 1, rounds: int = 15, exported: str | Path | None = None) -> Spent:
     """Time `net`, exported and whole, and each of its operations, on `threads` threads and one image.
 
     Calls with and without the profile take turns, so that a busy spell of the machine falls on both. The network must

@@ -40,6 +40,7 @@ def closer_look(report: Mapping[str, Any], pictures: Mapping[str, Picture]) -> d
         "sure": words.sure(calibration),
         "temper": words.temper(calibration),
         "layers": layers if kinds(layers) else {},
+        "layers_runtime": words.runtime_name(layers.get("runtime")),
         "kinds": kinds(layers),
         "doctor": doctor,
         "findings": findings(doctor),
