@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 REFRESH_SECONDS = 0.1  # between two drawings of the bar
 # Where there is no terminal: seconds between two lines at least, after a whole step (an epoch); they grow with the time
 # that has passed, so that hours of work are no hundreds of lines. And how long nothing is said within a step.
-QUIET_SECONDS, QUIET_SHARE, LONG_SECONDS = 10.0, 1 / 15, 120.0
+QUIET_SECONDS, QUIET_SHARE, LONG_SECONDS = 10.0, 1 / 10, 120.0
 
 console = Console(stderr=True, highlight=False)
 
