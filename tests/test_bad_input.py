@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +14,6 @@ import torch
 from PIL import Image
 
 import pocketvision as pv
-from conftest import command_environment
 
 
 def pictures(folder: Path, *classes: str, each: int = 3) -> Path:
@@ -102,7 +98,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "a name without weights": (["predict", "mobilenet_v2", "good/a/0.png"], "--pretrained"),
     "picture missing": (["predict", "model.onnx", "good/a/99.png"], "good/a/99.png"),
     "picture is text": (["predict", "model.onnx", "notes/readme.txt"], "notes/readme.txt"),
-    "picture is a folder": (["predict", "model.onnx", "good"], "good"),
+    "folder without pictures": (["predict", "model.onnx", "notes"], "there is no image in notes"),
     "labels that the model does not have": (["eval", "model.onnx", "digits"], "class"),
     "no such split": (["eval", "model.onnx", "good", "--split", "test"], "no test split"),
     "unknown format": (["export", "model.safetensors", "--to", "floppy"], "floppy"),
@@ -161,15 +157,3 @@ def test_json_is_the_only_thing_on_standard_output(call_cli: Callable) -> None:
 def test_debug_shows_where(place: Path, run_cli: Callable) -> None:
     status, _, stderr = run_cli("predict", "none.onnx", "x.png", "--debug", cwd=place)
     assert status != 0 and "Traceback" in stderr and "none.onnx" in stderr
-
-
-def test_ctrl_c_is_told_in_one_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pocketvision", "bench", "mobilenet_v1_0.25*", "--zoo", "--out", str(tmp_path)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=command_environment()) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith("zoo: ")
-        process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=60)
-    assert process.returncode == 1 and "Traceback" not in complaints
-    assert complaints.endswith("error: stopped; what was finished is kept, and the same command goes on from there\n")

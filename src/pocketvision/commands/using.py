@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +60,10 @@ def evaluate(
 
 def predict(
     model: Model,
-    images: Annotated[list[Path], Argument(metavar="IMAGE", help="Image files.")],
+    images: Annotated[
+        list[Path],
+        Argument(metavar="IMAGE", help="Image files, and folders, .tar or .zip with images, at any depth."),
+    ],
     top: Annotated[int, Option(metavar="N", help="Answers for each image.")] = 3,
     width: Width = None,
     resolution: Resolution = None,
@@ -68,19 +72,29 @@ def predict(
     pretrained: Pretrained = None,
     json: Json = False,
 ) -> None:
-    """What is in these images? Those that cannot be read are named, and the others answered."""
-    from pocketvision.data.reading import Skipped
-    from pocketvision.evaluation import as_runnable
-    from pocketvision.runtimes.predictor import predict as run
+    """What is in these images? Those that cannot be read are named, the others answered; the exit status is then 1."""
+    from pocketvision.data.findings import printable
+    from pocketvision.data.gather import gather
+    from pocketvision.progress import say
 
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
     check_model(model, width, resolution, classes, channels, pretrained=pretrained)
-    skipped = None if len(images) == 1 else Skipped()  # of one image the error says it all
+    files = gather(images)
+
+    from pocketvision.data.reading import Skipped
+    from pocketvision.evaluation import as_runnable
+    from pocketvision.runtimes.predictor import predict as run
+
+    skipped = Skipped()
     net = trained(model, width, resolution, pretrained, classes, channels)
-    results = run(as_runnable(net), images, skipped=skipped)
-    if skipped:
-        skipped.say(len(images))
+    answers = {result.image: result for result in run(as_runnable(net), files, skipped=skipped)}
+    errors = dict(zip((file.name for file in files if file.name not in answers), skipped.reasons, strict=True))
+    if not answers and not json:
+        raise InputError(f"cannot read {'; '.join(skipped.reasons)}")
+    for reason in errors.values():
+        say(printable(f"left out, because it cannot be read: {reason}"))
+    results = [answers[file.name] for file in files if file.name in answers]
     rows = [
         {
             "image": result.image if i == 0 else "",
@@ -92,7 +106,13 @@ def predict(
         for i, (_, name, probability) in enumerate(result.top(top))
     ]
     shown = columns.PREDICT if any(result.unsure for result in results) else columns.PREDICT[:-1]
-    show(rows, shown, json, [result.to_json(top) for result in results])
+    document = [
+        answers[file.name].to_json(top) if file.name in answers else {"image": file.name, "error": errors[file.name]}
+        for file in files
+    ]
+    show(rows, shown, json, document)
+    if errors:
+        sys.exit(1 if answers else 2)
 
 
 def export(
