@@ -27,6 +27,7 @@ from pocketvision.blocks import (
 )
 from pocketvision.data import loader
 from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.image import Preprocessing
 from pocketvision.data.imagefile import ImageFile
 from pocketvision.heads import Classifier
 from pocketvision.heads.classifier import Dense
@@ -71,7 +72,11 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> Dataset:
         return np.random.default_rng(int(image.name)).integers(0, 256, (36, 40, channels), dtype=np.uint8)
 
     monkeypatch.setattr(speed, "MEASURED", 0.05)
-    monkeypatch.setattr(loader, "decode", pixels)
-    monkeypatch.setattr(loader, "prepare", lambda image, p: pixels(image, p.channels)[2:34, 4:36])
+
+    def view(image: ImageFile, p: Preprocessing) -> torch.Tensor:
+        return torch.from_numpy(pixels(image, p.channels).transpose(2, 0, 1).copy())
+
+    monkeypatch.setattr(loader, "training_view", view)
+    monkeypatch.setattr(loader, "network_view", lambda image, p: view(image, p)[:, 2:34, 4:36].contiguous())
     samples = tuple(Sample(ImageFile(Path(str(i))), i % 3, str(i)) for i in range(15))
     return Dataset("pictures", "pictures", ("a", "b", "c"), {"train": samples[:10], "val": samples[10:]})

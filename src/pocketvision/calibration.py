@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.errors import InputError
+from pocketvision.finite import require_finite_answers
 
 COLDEST, HOTTEST = 0.05, 20.0
 LEAST = 1e-38  # what a float32 can just hold, in place of a probability of 0
@@ -54,6 +55,7 @@ class Calibration:
 
 def calibrate(probabilities: NDArray[np.float32], labels: NDArray[np.int64], split: str = "val") -> Calibration:
     """Temperature and threshold from the answers (N x classes, of softmax at temperature 1) to N labelled images."""
+    require_finite_answers(probabilities, "a network that is calibrated")
     temperature = fit_temperature(probabilities, labels)
     right = probabilities.argmax(axis=1) == labels
     wanted = 1 - (1 - float(right.mean())) / 2

@@ -16,6 +16,7 @@ from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.sources import open_dataset
 from pocketvision.errors import InputError
+from pocketvision.finite import require_finite_answers
 from pocketvision.progress import Steps
 from pocketvision.scores import MultilabelEvaluation
 
@@ -35,6 +36,9 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     skipped: int = 0  # images that could not be read, besides those N
     metric: str = "top1"
+
+    def __post_init__(self) -> None:
+        require_finite_answers(self.probabilities, "a network that is evaluated")
 
     @property
     def images(self) -> int:

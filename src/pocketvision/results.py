@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.finite import require_finite_answers
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -22,6 +24,9 @@ class Result:
     image: str = ""
     threshold: float | None = None
     task: str = "classify"
+
+    def __post_init__(self) -> None:
+        require_finite_answers(np.asarray(self.probabilities)[None], self.image or "an image")
 
     @property
     def unsure(self) -> bool:

@@ -16,6 +16,7 @@ from pocketvision.data.splits import load_splits, require_classes, save_splits, 
 from pocketvision.errors import InputError
 from pocketvision.files import remove_temporary, writable_folder, write_atomic
 from pocketvision.progress import is_first_process, say
+from pocketvision.training.divergence import is_lowered
 from pocketvision.training.plan import More
 from pocketvision.training.state import read_notes
 from pocketvision.units import parse_duration
@@ -39,7 +40,7 @@ class RunFolder:
         self._new_folder = not out.exists()
         if begun is not None and fresh:
             self._forget()
-        elif begun is not None and begun != settings:
+        elif begun is not None and begun != settings and not self._lowers_rate(begun, settings):
             changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
             raise InputError(
                 f"{out} holds a run with other settings ({', '.join(changed)} differ): choose another --out folder, "
@@ -95,6 +96,11 @@ class RunFolder:
             self._forget()
             if self._new_folder and not any(self.out.iterdir()):
                 self.out.rmdir()
+
+    def _lowers_rate(self, begun: dict[str, Any], settings: dict[str, Any]) -> bool:
+        """Is the rate at which the training diverged the only thing that has changed, and lower?"""
+        recipes = begun.get("recipe"), settings.get("recipe")
+        return {**begun, "recipe": recipes[1]} == settings and is_lowered(self.out / TRAINING, *recipes)
 
     def _forget(self) -> None:
         (self.out / self.result).unlink(missing_ok=True)

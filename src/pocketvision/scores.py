@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.finite import require_finite_answers
+
 THRESHOLD = 0.5  # a probability from here on is an answer "yes"
 RESAMPLES = 200
 RESAMPLED = 20_000_000  # numbers at a time; of many images fewer resamples are drawn, and their interval is narrow
@@ -33,6 +35,7 @@ def mean_average_precision(
     truth: NDArray[np.bool_], scores: NDArray[Any], weights: NDArray[Any] | None = None
 ) -> NDArray[np.float64]:
     """The mean over the classes that occur: `truth`, `scores` N x classes; `weights` R x N (None: each image once)."""
+    require_finite_answers(scores, "a network that is scored")
     weights = np.ones((1, len(truth))) if weights is None else weights
     each = np.stack([average_precision(truth[:, i], scores[:, i], weights) for i in range(truth.shape[1])])
     known = ~np.isnan(each)
@@ -48,6 +51,9 @@ class MultilabelEvaluation:
     probabilities: NDArray[np.float32]
     skipped: int = 0  # images that could not be read, besides those N
     metric: str = "map"
+
+    def __post_init__(self) -> None:
+        require_finite_answers(self.probabilities, "a network that is evaluated")
 
     @property
     def images(self) -> int:

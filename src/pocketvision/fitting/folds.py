@@ -18,11 +18,13 @@ from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.folds import all_folds, deal_folds, hold_out_fold
 from pocketvision.data.splits import load_splits, save_splits
+from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples, wilson
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.runfolder import SPLITS, RunFolder
 from pocketvision.runtimes import torch as runtime
+from pocketvision.training.divergence import Diverged
 from pocketvision.training.loop import train_network
 from pocketvision.training.recipe import Recipe
 from pocketvision.weights import save
@@ -72,7 +74,12 @@ class CrossValidation:
                     if self.show:
                         say(f"fold {number} of {self.folds}")
                     held_out = hold_out_fold(dealt, f"fold-{number}")
-                    result = self.train_one(home, self.make(), held_out, self.recipe, self._share(found), passes)
+                    limit = self._share(found)
+                    try:
+                        result = self.train_one(home, self.make(), held_out, self.recipe, limit, passes)
+                    except Diverged as error:
+                        advice = f"{error.found.remedy}, with --fresh: all folds are trained alike"
+                        raise InputError(f"fold {number} of {self.folds}: {error.found}; {advice}") from error
                 found.append({"fold": number, **result})
                 # What time allowed the first fold, no other exceeds, so that the networks can be compared.
                 passes = found[0]["epochs"]

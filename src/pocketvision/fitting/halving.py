@@ -6,12 +6,14 @@ say: a smaller one sees them more often, and which recipe suits depends on the d
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate
 from pocketvision.training.recipe import Recipe
 
@@ -38,7 +40,7 @@ class Contender:
         return f"{self.candidate.name} · {self.recipe_name}"
 
 
-Trained = Callable[[Contender, Dataset, float, str], dict[str, float]]
+Trained = Callable[[Contender, Dataset, float, str], dict[str, Any]]
 """(contender, data, seconds, a name for its state) -> {val_loss, val_top1, seconds, epochs} of a short training."""
 
 
@@ -93,12 +95,22 @@ def halve(
                 row = {"rung": rung, "contender": contender.name, "model": contender.candidate.name, **found}
                 known.append(row)
                 remember(known)
-            losses[contender] = row["val_loss"]
+            losses[contender] = validation_loss(row)
+        if math.isinf(min(losses.values())):
+            raise InputError(
+                f"the short trainings of all {len(alive)} contenders diverged: look at the images with 'pocketvision "
+                "doctor', or train a network yourself at a low rate with 'pocketvision train --lr'"
+            )
         alive.sort(key=lambda contender: losses[contender] * (1 if contender is pool[0] else 1 + LEAD))
         clear = losses[alive[0]] * (1 + LEAD) < min(losses[other] for other in alive[1:])
         alive = alive[: 1 if clear else (len(alive) + 1) // 2]
         rung, share = rung + 1, 2 * share
     return alive[0], seconds - sum(row["seconds"] for row in known)
+
+
+def validation_loss(row: Mapping[str, Any]) -> float:
+    """Of a short training; infinite when it diverged."""
+    return math.inf if row["val_loss"] is None else float(row["val_loss"])
 
 
 def with_better_recipe(
@@ -114,7 +126,7 @@ def with_better_recipe(
         return winner  # the last round has compared its recipes for longer
     for row in others:
         name = row["contender"].rpartition(" · ")[2]
-        if row["val_loss"] * (1 + LEAD) < usual["val_loss"] and name in recipes(winner.candidate):
+        if validation_loss(row) * (1 + LEAD) < validation_loss(usual) and name in recipes(winner.candidate):
             return Contender(winner.candidate, recipes(winner.candidate)[name], name)
     return winner
 
@@ -139,10 +151,10 @@ def _some(samples: Sequence[Sample], most: int, seed: int) -> tuple[Sample, ...]
 def explain_halving(pool: Sequence[Contender], winner: Contender, known: Sequence[dict[str, Any]]) -> str:
     """The course of it, in words."""
     first = [row for row in known if row["rung"] == 0]
-    results = ", ".join(f"{row['contender']} {row.get('val_top1', row.get('val_map')):.1%}" for row in first)
+    results = ", ".join(f"{row['contender']} {_accuracy(row)}" for row in first)
     last = [row for row in known if row["rung"] == max(row["rung"] for row in known)]
-    deciding = ", ".join(f"{row['contender']} {row['val_loss']:.3f}" for row in last)
-    lowest = min(last, key=lambda row: row["val_loss"])["contender"]
+    deciding = ", ".join(f"{row['contender']} {validation_loss(row):.3f}" for row in last)
+    lowest = min(last, key=validation_loss)["contender"]
     own = next((row for row in last if row["contender"] == winner.name), None)  # None: with another recipe
     same = lowest == winner.name if own else lowest.startswith(f"{winner.candidate.name} · ")
     why = "the lowest validation loss in the last round" if same else "no clear lead against it in the last round"
@@ -153,3 +165,8 @@ def explain_halving(pool: Sequence[Contender], winner: Contender, known: Sequenc
     if own is None:
         text += f" The recipe {winner.recipe_name} was clearly the better one for {pool[0].candidate.name}."
     return text
+
+
+def _accuracy(row: Mapping[str, Any]) -> str:
+    share = row.get("val_top1", row.get("val_map"))
+    return "diverged" if share is None else f"{share:.1%}"

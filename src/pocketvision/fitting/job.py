@@ -20,7 +20,7 @@ from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.contest import CONTEST, Contest, choice_once
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.insight import SECONDS, SHARE, calibrate_network, look_closely, pictures_of
-from pocketvision.fitting.learn import Start
+from pocketvision.fitting.learn import Start, train_at_a_rate_that_holds
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.request import check_fit, default_out
@@ -43,8 +43,10 @@ from pocketvision.report import write_report
 from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.runtimes import get_runtime
 from pocketvision.training.device import make_accelerator
+from pocketvision.training.history import History
 from pocketvision.training.loop import train_network
 from pocketvision.training.plan import More
+from pocketvision.training.recipe import Recipe
 from pocketvision.weights import Weights, open_weights, save
 
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
@@ -173,9 +175,12 @@ def _run(
     schedule.plan(TRAINING, contest.training_seconds(found))
     schedule.plan(CHECKING, checking_seconds(_held_out(dataset), ms, core_share()))
     schedule.look()
-    net = start.network(winner.candidate)
-    history = train_network(
-        net, dataset, winner.recipe, found.seconds, folder.out, show, how.more, how.device, how.loggers
+
+    def train(net: Network, recipe: Recipe) -> History:
+        return train_network(net, dataset, recipe, found.seconds, folder.out, show, how.more, how.device, how.loggers)
+
+    net, history = train_at_a_rate_that_holds(
+        lambda: start.network(winner.candidate), train, winner.recipe, show, timer.journal
     )
     schedule.end(TRAINING)
     schedule.plan(CHECKING, checking_seconds(_held_out(dataset), ms, core_share()))

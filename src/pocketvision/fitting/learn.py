@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from pocketvision.fitting.halving import LEAST_IMAGES, LEAST_SECONDS, Contender,
 from pocketvision.journal import Journal
 from pocketvision.models import build_with
 from pocketvision.network import Network
+from pocketvision.progress import say
+from pocketvision.training.divergence import LOWER, Diverged
+from pocketvision.training.history import History
 from pocketvision.training.loop import Trainer
 from pocketvision.training.recipe import Recipe, fine_tune_recipes, from_scratch_recipes
 from pocketvision.training.speed import Speeds, measure
 from pocketvision.weights import Weights
 
+ATTEMPTS = 3  # at training a network, each at LOWER times the rate of the one before
 RUNG_EPOCHS = 3  # of a short training: the part of the images is made as small as that needs
 PLANNED = 0.9  # of a short training's time: with more, a little slower than measured would cost a whole epoch
 
@@ -54,6 +59,34 @@ class Start:
         return {name: dataclasses.replace(recipe, seed=self.seed) for name, recipe in found.items()}
 
 
+def train_at_a_rate_that_holds(
+    make: Callable[[], Network],
+    train: Callable[[Network, Recipe], History],
+    recipe: Recipe,
+    show: bool,
+    journal: Journal,
+) -> tuple[Network, History]:
+    """`make()` trained by the recipe; where that diverges it goes on at a lower rate from the last good state.
+
+    The rates are in the `journal`: a run that was stopped goes on at the latest. Diverged after ATTEMPTS of them.
+    """
+    key = "learning rate after {} divergences"
+    diverged = max((number for number in range(1, ATTEMPTS) if key.format(number) in journal.known), default=0)
+    while True:
+        if diverged:
+            recipe = dataclasses.replace(recipe, lr=journal.known[key.format(diverged)])
+        net = make()
+        try:
+            return net, train(net, recipe)
+        except Diverged as error:
+            diverged += 1
+            if diverged == ATTEMPTS:
+                raise
+            lr = journal.once(key.format(diverged), lambda: LOWER * recipe.lr)  # noqa: B023 (called at once)
+            if show:
+                say(f"{error.found}; it goes on from the last good state at {lr:g}")
+
+
 def is_worth_halving(images: int, seconds: float) -> bool:
     """Can short trainings on so many images in so much time tell contenders apart?"""
     return images >= LEAST_IMAGES and seconds >= LEAST_SECONDS
@@ -82,7 +115,7 @@ def train_shortly(
 
     How many images that are is in the `journal`: they must be the same after a kill.
 
-    {val_loss, val_top1 (or val_map), seconds, epochs, images}
+    {val_loss, val_top1 (or val_map), seconds, epochs, images}; of a training that diverged val_loss is None.
     """
     net = start.network(contender.candidate)
 
@@ -95,7 +128,13 @@ def train_shortly(
     some = part_of(dataset, images, start.seed)
     recipe = dataclasses.replace(contender.recipe, epochs=RUNG_EPOCHS, progressive=1.0, patience=0)
     trainer = Trainer(net, some, recipe, seconds, show, device, label=contender.name)
-    history = trainer.run(state)
+    try:
+        history = trainer.run(state)
+    except Diverged as error:
+        if show:
+            say(f"{contender.name}: {error.found}; it is out of the contest")
+        images = len(some.splits["train"])
+        return {"val_loss": None, "seconds": error.found.seconds, "epochs": error.found.epoch, "images": images}
     last = history.epochs[-1]
     return {
         "val_loss": last["val_loss"],

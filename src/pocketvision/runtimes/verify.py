@@ -11,6 +11,7 @@ import numpy as np
 from pocketvision.data.image import Pixels, Preprocessing, prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.errors import InputError
+from pocketvision.finite import require_finite_answers
 from pocketvision.runtimes import Runnable
 from pocketvision.runtimes.predictor import AnyImage
 
@@ -63,10 +64,11 @@ def compare(
             continue
         expected = reference.run(np.stack([picture for picture, _ in pictures.values()]))
         found = candidate.run(np.stack([picture for _, picture in pictures.values()]))
+        require_finite_answers(expected, reference.runtime)
         compared += len(pictures)
-        answers = found.argmax(axis=1)
+        answers = np.where(np.isfinite(found).all(axis=1), found.argmax(axis=1), -1)  # NaN is an answer to nothing
         if candidate.task == "multilabel":
-            agreed += int(((found >= 0.5) == (expected >= 0.5)).all(axis=1).sum())
+            agreed += int(((found >= 0.5) == (expected >= 0.5)).all(axis=1)[answers >= 0].sum())
         else:
             agreed += int((answers == expected.argmax(axis=1)).sum())
         # A NaN must not vanish in a maximum: it is the largest error there is.

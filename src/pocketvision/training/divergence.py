@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,17 @@ from torch import Tensor
 
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
-from pocketvision.training.recipe import Recipe
 
 MARK = "diverged.json"  # beside the training state
+LOWER = 0.2  # of the rate: what is tried next
 
 
 class Diverged(InputError):
     """The loss or the weights are no longer finite numbers."""
+
+    def __init__(self, found: Divergence, advice: str) -> None:
+        super().__init__(f"{found}; {advice}")
+        self.found = found
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,25 @@ class Divergence:
     lr: float
     seconds: float
 
+    def __str__(self) -> str:
+        return (
+            f"the training diverged in epoch {self.epoch}: its loss or weights are no longer finite numbers at a "
+            f"learning rate of {self.lr:g}"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return f"give a lower one, such as --lr {self.lr * LOWER:.2g}"
+
     def error(self, saved_epochs: float | None) -> Diverged:
         """The one sentence; `saved_epochs` is how far the state reaches that was saved before (None: there is none)."""
-        on = "" if saved_epochs is None else f", which goes on from epoch {saved_epochs:.3g}, saved before"
-        return Diverged(
-            f"the training diverged in epoch {self.epoch}: its loss or weights are no longer finite numbers at a "
-            f"learning rate of {self.lr:g}; give a lower one, such as --lr {self.lr / 5:.2g}{on}"
-        )
+        on = "" if saved_epochs is None else f": it goes on from epoch {saved_epochs:.3g}, which is kept"
+        return Diverged(self, self.remedy + on)
 
     def write(self, state: Path) -> None:
         """Note it beside the training state, for the run that takes that up."""
+        state.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(state.with_name(MARK), json.dumps(asdict(self)))
 
     @classmethod
@@ -74,8 +87,3 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
 def is_finite(number: float | None) -> bool:
     """True for None too: what was not judged has not diverged."""
     return number is None or math.isfinite(number)
-
-
-def lowered(recipe: Recipe, factor: float = 0.2) -> Recipe:
-    """The recipe at a lower rate."""
-    return replace(recipe, lr=recipe.lr * factor)

@@ -85,14 +85,16 @@ class Trainer:
 
     def _begin(self, state: Path | None, more: More | None) -> tuple[History, Plan, dict[str, Any] | None]:
         """History and plan, new or from the state of an earlier run; and its notes, if there is such a state."""
+        lost = Divergence.read(state) if state else None
         if state is None or not state.exists():
             found = measure(self)
             history = History(self.recipe, images_per_second=found.images, data_per_second=found.data)
-            return history, self._plan(found, self.limit, 0, 0.0), None
+            history.seconds = lost.seconds if lost else 0.0
+            left = None if self.limit is None else self.limit - history.seconds
+            return history, self._plan(found, left, 0, 0.0), None
         notes = read_notes(state)
         self._refuse_another(state, notes)
         history, planned = History.from_notes(self.recipe, notes), Plan(**notes["plan"])
-        lost = Divergence.read(state)
         history.seconds = max(history.seconds, lost.seconds if lost else 0.0)
         epochs = len(history.epochs)
         self.limit = more.seconds if more else self.limit

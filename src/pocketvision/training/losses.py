@@ -52,7 +52,8 @@ class OneLabel:
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
 
     def score(self, logits: Tensor, targets: Tensor) -> float:
-        return float((logits.argmax(1) == targets).float().mean())
+        answered = logits.isfinite().all(1)  # NaN would count as the first class
+        return float(((logits.argmax(1) == targets) & answered).float().mean())
 
 
 class SeveralLabels:

@@ -194,7 +194,7 @@ class Run:
 
     def _diverge(self) -> NoReturn:
         found = Divergence(len(self.history.epochs) + 1, self.recipe.lr, self.elapsed())
-        if self.state is not None and self.saved is not None and self.accelerator.is_main_process:
+        if self.state is not None and self.accelerator.is_main_process:
             found.write(self.state)
         raise found.error(self.saved)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -55,11 +56,15 @@ class Step:
 
     @torch.inference_mode()
     def validate(self, net: nn.Module, batches: Any) -> tuple[float | None, float | None]:
-        """(mean loss, score by the task's metric) of `net` on all batches; (None, None) when there is none."""
+        """(mean loss, score by the task's metric) of `net` on all batches; (None, None) when there is none.
+
+        A loss that is not finite has no score.
+        """
         net.eval()
         found = [(net(self.normalise(images)), labels) for images, labels in batches]
         if not found:
             return None, None
         logits = torch.cat([answers for answers, _ in found])
         targets = self.objective.targets(torch.cat([labels for _, labels in found]).to(logits.device))
-        return self.objective.loss(logits, targets).item(), self.objective.score(logits, targets)
+        loss = self.objective.loss(logits, targets).item()
+        return loss, self.objective.score(logits, targets) if math.isfinite(loss) else None
