@@ -274,17 +274,29 @@ def test_a_ratio_lies_within_its_interval() -> None:
 def test_doubts_are_put_into_words() -> None:
     calm = {"busy_cores": 0.0, "spin": 0.001}
     quiet = {"before": calm, "during": {"busy_cores": 0.1}, "after": calm}
-    assert watch.warnings(quiet, [("a", "torch", 2, 1.9), ("a", "mnn", 1, 1.0)], 2) == []
-    used = [("a", "torch", 2, 1.0), ("b", "torch", 2, 1.1), ("a", "mnn", 2, 2.0)]
+
+    def row(model: str, runtime: str, threads: int, cpus: float | None, **more: Any) -> dict[str, Any]:
+        times = {"disturbed": 0.0, "reliable": True, "least_ms": 4.0, "most_ms": 4.1}
+        return {"model": model, "runtime": runtime, "threads": threads, "cpus_used": cpus, **times, **more}
+
+    assert (
+        watch.warnings(quiet, [row("a", "torch", 2, 1.9), row("a", "mnn", 1, 1.0), row("b", "mnn", 1, None)], 2) == []
+    )
+    used = [row("a", "torch", 2, 1.0), row("b", "torch", 2, 1.1), row("a", "mnn", 2, 2.0)]
     assert watch.warnings(quiet, used, 2) == ["torch: 2 threads asked for, 1.1 used"]
-    assert watch.warnings(quiet, [("a", "litert", 1, 2.0)], 2) == ["litert: 1 thread asked for, 2.0 used"]
-    (many,) = watch.warnings(quiet, [("a", "onnxruntime", 5, 2.0)], 2)
+    assert watch.warnings(quiet, [row("a", "litert", 1, 2.0)], 2) == ["litert: 1 thread asked for, 2.0 used"]
+    (many,) = watch.warnings(quiet, [row("a", "onnxruntime", 5, 2.0)], 2)
     assert many.startswith("onnxruntime: 5 threads asked for on 2 cores")
-    (starved,) = watch.warnings(quiet, [("a", "mnn", 1, 0.5), ("b", "mnn", 1, 0.6), ("c", "mnn", 1, 1.0)], 2)
-    assert starved.startswith("a, b in mnn: had only 0.5 of a core")
+    # Few calls ran undisturbed, and the time was corrected: only what stays unknown is a doubt.
+    starved = row("a", "mnn", 1, 0.3, disturbed=0.9)
+    assert watch.warnings(quiet, [starved], 2) == []
+    (unsure,) = watch.warnings(quiet, [{**starved, "reliable": False, "most_ms": 9.0}], 2)
+    assert "a in mnn, 1 thread: could not be measured reliably: between 4 and 9 ms" in unsure
     hot = {"before": {**calm, "busy_cores": 1.5}, "during": {}, "after": {**calm, "spin": 0.0013}}
-    busy, slow = watch.warnings(hot, [("a", "torch", 2, 1.0)], 2)
-    assert "1.5 of 2 cores" in busy and "1.30 times slower" in slow
+    busy, slow = watch.warnings(hot, [row("a", "torch", 2, 1.0, disturbed=0.25)], 2)
+    assert "1.5 of 2 cores: 25% of the calls" in busy and "1.30 times slower" in slow
+    (untold, _) = watch.warnings(hot, [row("a", "torch", 2, 1.0, disturbed=None)], 2)
+    assert "longer and less steady" in untold
     (meanwhile,) = watch.warnings({**quiet, "during": {"busy_cores": 0.8}}, [], 2)
     assert "0.8 of 2 cores" in meanwhile
     unknown = {"busy_cores": None, "spin": None}

@@ -21,6 +21,7 @@ from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import lookup
 from pocketvision.measure.batches import Look, batched, digest
+from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.chains import Chain, chains
 from pocketvision.measure.correction import PRIOR, Correction, Example, cross_validated, fit, table_error
 from pocketvision.measure.count_spec import count_spec
@@ -106,9 +107,11 @@ def test_warming_up_and_the_first_call_of_a_turn_are_not_counted() -> None:
             turn = [{0: 9.0, 1: 9.0}, {0: 1e-3}, {0: 2e-3, 1: 1e-3}, {0: 3e-3, 1: 1e-3}]
             return [{0: 50.0}] * 7 + turn * 6, {0: 3, 1: 1}
 
-    found = row_times(Fake(), 6, 3)
+    found = row_times(Fake(), [[TimedCall(4e-3)] * 3] * 6)
     assert (found[0].ms, found[0].low_ms, found[0].high_ms, found[0].nodes) == pytest.approx((2, 2, 2, 3))
     assert found[1].ms == pytest.approx(1) and not found[0].is_shaky
+    preempted = [TimedCall(4e-3), TimedCall(4e-3), TimedCall(9e-3, 5e-3)]  # what waited does not count
+    assert row_times(Fake(), [preempted] * 6)[0].ms == pytest.approx(1.5)
 
 
 def test_the_correction_is_what_the_networks_were_made_with() -> None:

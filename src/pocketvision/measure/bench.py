@@ -63,8 +63,9 @@ def bench(
     for. For `rounds`, `seconds`, `narrow`, `limit` and `seed` see `time_interleaved`.
 
     One dict for each of them: `{model, runtime, threads, batch, precision, median_ms, p10_ms, p90_ms, low_ms, high_ms,
-    rounds, calls, ratio_to_fastest, ratio_low, ratio_high, tied, fraction_of_peak, max_error, wrong, version, params,
-    macs, load_ms, memory_bytes, peak_bytes, cpus_used, device, error}`; see `pocketvision.measure.outcome.rows`.
+    rounds, calls, wall_ms, disturbed, least_ms, most_ms, reliable, ratio_to_fastest, ratio_low, ratio_high, tied,
+    fraction_of_peak, max_error, wrong, version, params, macs, load_ms, memory_bytes, peak_bytes, cpus_used, device,
+    error}`; see `pocketvision.measure.outcome.rows`.
     InputError for no models, no or an unknown runtime, a file that none of the named runtimes can run or that its own
     cannot open, and when nothing can be timed.
     """
@@ -143,14 +144,9 @@ def bench_report(
         results = rows(found, peaks, workers.remote.name if workers.remote else None)
     if all(row["error"] for row in results):
         raise InputError(results[0]["error"])
-    cpus = [
-        (row["model"], row["runtime"], row["threads"], row["cpus_used"])
-        for row in results
-        if row["cpus_used"] is not None
-    ]
     return {
         "results": results,
-        "warnings": watch.warnings(load, cpus, machine["cores"]),
+        "warnings": watch.warnings(load, results, machine["cores"]),
         "machine": machine,
         "load": load,
         "sgemm_gflops": peaks[thread_counts[0]] if len(peaks) == 1 else peaks,

@@ -84,7 +84,7 @@ def reached(found: Iterable[Measured], threads: int) -> float:
 
 
 def rows(found: list[Measured], peaks: Mapping[int, float | None], device: str | None) -> list[dict[str, Any]]:
-    """One dict for each, in their order.
+    """One dict for each, in their order: the fields of `latency.Latency`, and more.
 
     `ratio_to_fastest`: the median over rounds of the ratio to the fastest (by `median_ms`, with the same threads and
     batch) in the same round, and `ratio_low`..`ratio_high` its 95 % interval; within noise it may be below 1. `tied`:

@@ -42,6 +42,11 @@ def corrected(call: TimedCall) -> float:
     return call.least if call.serial else call.wall
 
 
+def part_of(call: TimedCall, seconds: float) -> TimedCall:
+    """A part of `call` that took `seconds`, as clear as the call is. Where it waited, the part may have or not."""
+    return TimedCall(seconds, 0.0, call.serial, call.after if is_undisturbed(call) else 0.0)
+
+
 def turn_seconds(turn: Sequence[TimedCall]) -> float:
     """Seconds of a call by one turn: the median of its clear calls, else the low end of all, corrected."""
     clear = [call.wall for call in turn if is_clear(call)]

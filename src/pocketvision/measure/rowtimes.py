@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pocketvision.errors import InputError
-from pocketvision.measure.calls import Call, TimedCall
+from pocketvision.measure.calls import Call
 from pocketvision.measure.latency import summarise
 from pocketvision.measure.pixels import random_pixels
+from pocketvision.measure.quiet import Rounds, part_of
 from pocketvision.measure.spent import AFTER, BEFORE
 from pocketvision.runtimes import get_runtime
 
@@ -72,15 +73,20 @@ def open_clocked(source: Network | str | Path, runtime: str, threads: int, seed:
     return Profiled(Path(source), threads, seed)  # type: ignore[arg-type]
 
 
-def row_times(clocked: Clocked, rounds: int, repetitions: int) -> dict[int | str, RowTime]:
-    """The parts' times in the last `rounds` turns of `time_interleaved`, whose first call each is not counted."""
+def row_times(clocked: Clocked, turns: Rounds) -> dict[int | str, RowTime]:
+    """The parts' times in the last turns of `clocked`, which were `turns`; the first run of each is not counted.
+
+    In which part a run waited is not known: what its call is not counted for, its parts are not either.
+    """
     runs, nodes = clocked.finish()
-    turn = 1 + repetitions
-    runs = runs[-rounds * turn :]
+    timed = runs[-sum(1 + len(turn) for turn in turns) :]
+    by_turn = []
+    for turn in turns:
+        by_turn.append(list(zip(timed[1 : 1 + len(turn)], turn, strict=True)))
+        timed = timed[1 + len(turn) :]
     found = {}
     for part, count in nodes.items():
-        taken = [[TimedCall(run.get(part, 0.0)) for run in runs[i + 1 : i + turn]] for i in range(0, len(runs), turn)]
-        latency = summarise(taken)
+        latency = summarise([[part_of(call, run.get(part, 0.0)) for run, call in turn] for turn in by_turn])
         found[part] = RowTime(latency.median_ms, latency.low_ms, latency.high_ms, count)
     return found
 

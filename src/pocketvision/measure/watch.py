@@ -66,41 +66,51 @@ def slowdown(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
     return float(after["spin"]) / float(before["spin"])
 
 
-def warnings(
-    load: Mapping[str, Mapping[str, Any]], used: Iterable[tuple[str, str, int, float]], cores: int
-) -> list[str]:
+def warnings(load: Mapping[str, Mapping[str, Any]], rows: Iterable[Mapping[str, Any]], cores: int) -> list[str]:
     """One sentence for each doubt.
 
-    `load`: `{before, during, after}`, each with `busy_cores`, the first and the last also with `spin`. `used`: (model,
-    runtime, threads asked, CPUs used).
+    `load`: `{before, during, after}`, each with `busy_cores`, the first and the last also with `spin`. `rows` as of
+    `outcome.rows`; those without a time are passed over.
     """
     said = []
+    timed = [row for row in rows if row["cpus_used"] is not None]
     busy = max((each["busy_cores"] for each in load.values() if each.get("busy_cores") is not None), default=0.0)
-    if busy > BUSY:
+    waited = [row["disturbed"] for row in timed if row["disturbed"] is not None]
+    if busy > BUSY and waited:
+        said.append(
+            f"other programs used {busy:.1f} of {cores} cores: {max(waited):.0%} of the calls at most waited for one "
+            "and are left out or corrected; the wall time beside is as they came"
+        )
+    elif busy > BUSY:
         said.append(
             f"other programs used {busy:.1f} of {cores} cores: the times are longer and less steady than they would be "
             "on a quiet machine"
         )
+    for row in timed:
+        if not row["reliable"]:
+            said.append(
+                f"{row['model']} in {row['runtime']}, {threads_of(row['threads'])}: could not be measured reliably: "
+                f"between {row['least_ms']:.3g} and {row['most_ms']:.3g} ms; measure again when the machine is quieter"
+            )
     slower = slowdown(load["before"], load["after"])
     if slower > SLOWER:
         said.append(
             f"the processor was {slower:.2f} times slower at the end than at the start: its clock fell (heat, power), "
             "or others share it"
         )
-    groups: dict[tuple[str, int], dict[str, float]] = {}
-    for model, runtime, threads, cpus in used:
-        groups.setdefault((runtime, threads), {})[model] = cpus
+    groups: dict[tuple[str, int], list[float]] = {}
+    for row in timed:
+        groups.setdefault((row["runtime"], row["threads"]), []).append(row["cpus_used"])
     for (runtime, threads), each in groups.items():
-        cpus = median(each.values())
-        starved = {model: share for model, share in each.items() if threads == 1 and share < TOO_FEW}
-        if starved:
-            said.append(
-                f"{', '.join(starved)} in {runtime}: had only {min(starved.values()):.1f} of a core while being timed: "
-                "other programs ran on it; measure again"
-            )
+        cpus = median(each)
         if threads > cores:
             said.append(f"{runtime}: {threads} threads asked for on {cores} cores: they wait for each other")
         # On a busy machine threads wait for a core: nothing follows about the runtime.
         elif (threads > 1 and cpus < TOO_FEW * threads and busy <= BUSY) or cpus > TOO_MANY * threads:
-            said.append(f"{runtime}: {threads} {'thread' if threads == 1 else 'threads'} asked for, {cpus:.1f} used")
+            said.append(f"{runtime}: {threads_of(threads)} asked for, {cpus:.1f} used")
     return said
+
+
+def threads_of(count: int) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count} thread{'s' * (count != 1)}"

@@ -27,14 +27,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure import memory, watch
-from pocketvision.measure.calls import CallTimer
+from pocketvision.measure.calls import CallTimer, TimedCall
 from pocketvision.measure.latency import no_garbage_collection, one_turn, warm_up
 from pocketvision.measure.machine import machine
 from pocketvision.measure.machine_peaks import float32_peak, with_peaks
@@ -53,6 +53,7 @@ class _Opened:
     run: Callable[[], object]
     timer: CallTimer
     repetitions: int = 3
+    turns: list[list[TimedCall]] = field(default_factory=list)
     clocked: Clocked | None = None
 
 
@@ -124,7 +125,7 @@ class Worker:
     def _rows(self, id: int, rounds: int) -> Reply:
         opened = self.opened[id]
         assert opened.clocked is not None
-        found = row_times(opened.clocked, rounds, opened.repetitions)
+        found = row_times(opened.clocked, opened.turns[-rounds:])
         return {"rows": [[part, time.ms, time.low_ms, time.high_ms, time.nodes] for part, time in found.items()]}
 
     def _settle_on(self, threads: int, cpus: list[int] | None) -> None:
@@ -152,6 +153,7 @@ class Worker:
         opened = self.opened[id]
         cpu, wall = time.process_time(), time.perf_counter()
         calls = one_turn(opened.run, opened.repetitions, opened.timer)
+        opened.turns.append(calls)
         cpus_used = (time.process_time() - cpu) / (time.perf_counter() - wall)
         if self.threads > 1:
             _wait_until_quiet()

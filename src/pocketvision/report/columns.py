@@ -134,6 +134,8 @@ BENCH: Columns = (
     ("median_ms",        "median ms", ".3f"),
     ("p10_ms",           "p10",       ".3f"),
     ("p90_ms",           "p90",       ".3f"),
+    ("wall_ms",          "wall ms",   ".3f"),
+    ("disturbed",        "waited",    text.percent),
     ("ratio_to_fastest", "ratio",     ".2f"),
     ("same",             "=",         _bare),  # its interval overlaps the fastest's
     ("fraction_of_peak", "of peak",   text.percent),
