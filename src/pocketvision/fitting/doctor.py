@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ from pocketvision.data.doctor import examine, refuse_unreadable
 from pocketvision.data.embedding import EDGES_AND_COLOURS, unit
 from pocketvision.data.look import Embedding
 from pocketvision.data.sources import open_dataset
+from pocketvision.fitting.allowance import affordable
 
 if TYPE_CHECKING:
     from pocketvision.weights import Weights
 
 SIDE = 224  # px, as the weights were trained
 MOST = 2000  # images that a network embeds: it takes 20 to 50 ms each on one processor core
+LEAST, SECONDS = 200, 60.0  # images that it embeds in any case; and how long it may take for more
+PROBED = 8  # images that its speed is measured on
 BATCH = 32
 
 
@@ -67,4 +71,10 @@ def embedding_of(weights: Weights | None) -> Embedding:
         found = [net.trunk((batch.float() - mean) / std).mean(dim=(2, 3)) for batch in pixels.split(BATCH)]
         return unit(torch.cat(found).numpy())
 
-    return Embedding(pooled, SIDE, MOST, f"the features of {weights.family}")
+    return Embedding(pooled, SIDE, _affordable(pooled), f"the features of {weights.family}")
+
+
+def _affordable(embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> int:
+    """How many images can be embedded in SECONDS on this machine, as busy as it is; LEAST to MOST."""
+    noise = np.random.default_rng(0).integers(0, 256, (PROBED, SIDE, SIDE, 3), dtype=np.uint8)
+    return max(LEAST, len(affordable(range(MOST), MOST, SECONDS, lambda few: embed(noise[: len(few)]))))

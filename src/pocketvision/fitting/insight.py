@@ -17,6 +17,7 @@ from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import Preprocessing, prepare
 from pocketvision.evaluation import BATCH, Evaluation, evaluate_samples
 from pocketvision.fitting.accuracy import CARRY, judge
+from pocketvision.fitting.allowance import affordable
 from pocketvision.fitting.gradcam import grad_cam
 from pocketvision.fitting.reliability import reliability
 from pocketvision.measure.profile import profile
@@ -30,7 +31,7 @@ SHOWN = 12  # mistakes, and doubtful labels
 DOUBTED = 0.5  # a label that is believed more than this is not doubtful
 LOOKED_AT, SECONDS = 3000, 60.0  # training images whose labels are doubted, and the longest time for it
 SHARE = 0.1  # of the time for training: the longest time for it too
-CALIBRATED_ON = 5000  # validation images at most
+CALIBRATED_ON = 5000  # validation images at most, and as many as take SECONDS
 
 
 def calibrate_network(net: Network, val: Sequence[Sample], show: bool = True) -> None:
@@ -41,8 +42,13 @@ def calibrate_network(net: Network, val: Sequence[Sample], show: bool = True) ->
     net.calibration = Calibration()
     if len(val) < CARRY:
         return
-    some = val[:: math.ceil(len(val) / CALIBRATED_ON)]
-    answered = evaluate_samples(torch_runtime.load(net), some, show)
+    runnable = torch_runtime.load(net)
+
+    def answers(samples: Sequence[Sample]) -> Evaluation | MultilabelEvaluation:
+        return evaluate_samples(runnable, samples, show=False)
+
+    some = affordable(val, CALIBRATED_ON, SECONDS, answers, "calibrating" if show else "")
+    answered = evaluate_samples(runnable, some, show)
     if isinstance(answered, MultilabelEvaluation) or not judge(answered).is_clear:
         return  # each class for itself: there is no one answer to be unsure of; and no answer of a guess is sure
     net.calibration = calibrate(answered.probabilities, answered.labels)
