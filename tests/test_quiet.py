@@ -142,3 +142,9 @@ def test_work_in_another_thread_is_found() -> None:
     timer = CallTimer(1)
     warm_up(lambda: sum(range(300_000)), 0.02, 0.0, timer)
     assert not timer.whole_process
+
+
+def test_the_interval_of_thousands_of_calls() -> None:
+    """The binomial coefficients of more than 1,029 calls are larger than any float."""
+    low, high = quantile_interval([float(value) for value in range(5000)], 0.1, 0.95)
+    assert 400 < low < 500 < high < 600

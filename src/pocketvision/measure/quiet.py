@@ -69,7 +69,9 @@ def quantile_interval(values: Sequence[float], share: float, confidence: float) 
     what `confidence` leaves is cut off, or less where the sample ends.
     """
     ordered, n = sorted(values), len(values)
-    each = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    # By logarithms: of a thousand calls the coefficients are too large for a float.
+    ways = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(n + 1)]
+    each = [math.exp(log + k * math.log(share) + (n - k) * math.log1p(-share)) for k, log in enumerate(ways)]
     cut = (1 - confidence) / 2
     low = next(k for k in range(n + 1) if sum(each[: k + 1]) > cut)
     high = next(k for k in range(n + 1) if sum(each[: k + 1]) >= 1 - cut)
