@@ -31,8 +31,8 @@ def affordable(
 ) -> Sequence[T]:
     """At most `most` of the samples, evenly spread: as many as `answer` can look at `looks` times within `seconds`.
 
-    But `least`, if there are so many. How fast it answers is measured on a few. `what` (the step: "calibrating") is told
-    when there are fewer than without the limit; "" says nothing.
+    But `least`, if there are so many. How fast it answers is measured on a few. When there are fewer than without the
+    limit, that is said, with the name of the step in `what`; "" says nothing.
     """
     wanted = evenly(samples, most)
     if len(wanted) <= least:
