@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from pocketvision.data.dataset import Dataset
-from pocketvision.data.doctor import Examination, drop_unreadable, examine, refuse_unreadable
+from pocketvision.data.doctor import Examination, drop_unreadable, examine, refuse_unreadable, same_pictures
+from pocketvision.data.leftovers import RUN
 from pocketvision.data.look import Embedding
 from pocketvision.data.splits import load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
@@ -21,7 +22,7 @@ from pocketvision.training.plan import More
 from pocketvision.training.state import read_notes
 from pocketvision.units import parse_duration
 
-SETTINGS, TRAINING, SPLITS = "state/settings.json", "state/training.safetensors", "splits.json"
+SETTINGS, TRAINING, SPLITS = RUN, "state/training.safetensors", "splits.json"
 MORE = "state/more.json"
 EXAMINED = "state/doctor.json"
 
@@ -137,6 +138,6 @@ def split_once(folder: RunFolder, dataset: Dataset, seed: int, seen: Examination
     path = folder.out / SPLITS
     if path.is_file():
         return load_splits(path, dataset)
-    dataset = split(dataset, seed=seed, together=[group["images"] for group in seen.duplicates])
+    dataset = split(dataset, seed=seed, together=same_pictures(seen, dataset))
     save_splits(dataset, path)
     return dataset

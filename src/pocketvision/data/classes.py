@@ -2,10 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pocketvision.data.dataset import Sample, counted
+from pocketvision.data.formats import kinds, remedy
 from pocketvision.data.layout import Layout
+from pocketvision.data.names import composed
 from pocketvision.data.table import Labelled
 from pocketvision.errors import InputError
 
@@ -24,10 +26,18 @@ def lock(layout: Layout, classes: Sequence[str] | None, where: str) -> tuple[str
     if classes:
         return tuple(classes)
     if layout.empty:
-        raise InputError(
-            f"{where} has no images in class folder {layout.empty[0]}: add images or remove the folder"
-            + (f" ({len(layout.empty)} class folders are empty)" if len(layout.empty) > 1 else "")
-        )
+        first = layout.empty[0]
+        inside = [name for name in layout.unread if name.startswith(f"{first}/")]
+        others = f" ({len(layout.empty)} class folders are empty)" if len(layout.empty) > 1 else ""
+        found = f" (found: {kinds(inside)})" if inside else ""
+        advice = remedy(inside) or "add images or remove the folder"
+        raise InputError(f"{where} has no images in class folder {first}{found}: {advice}{others}")
+    for name in {name for items in layout.splits.values() for item in items for name in item.labels}:
+        if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
+            readable = name.encode(errors="surrogateescape").decode("latin-1")
+            raise InputError(
+                f"{where}: the name of class {readable} is not in UTF-8: rename it, or pack the archive anew"
+            )
     decisive = {"train": layout.splits["train"]} if "train" in layout.splits else layout.splits
     return tuple(sorted({name for items in decisive.values() for item in items for name in item.labels}, key=natural))
 
@@ -35,11 +45,16 @@ def lock(layout: Layout, classes: Sequence[str] | None, where: str) -> tuple[str
 def to_samples(layout: Layout, classes: tuple[str, ...], given: bool, where: str) -> dict[str, tuple[Sample, ...]]:
     """Replace class names by indices. Raises InputError for a class that is not among `classes`.
 
-    In a table the labels may also be indices into the classes that were given, if they are not their names.
+    In a table the labels may also be indices into the classes that were given, if none of them is a name of a class.
     """
-    labels = {name: index for index, name in enumerate(classes)}
+    labels = {composed(name): index for index, name in enumerate(classes)}
+    if len(labels) < len(classes):
+        twice = next(name for index, name in enumerate(classes) if labels[composed(name)] != index)
+        raise InputError(f"{where}: class {twice} is among the classes of the model twice: train it again")
     if given and layout.table:
-        labels |= _indices((item for items in layout.splits.values() for item in items), labels, len(classes))
+        found = {name for items in layout.splits.values() for item in items for name in item.labels}
+        if found.isdisjoint(labels) and all(re.fullmatch("[0-9]+", name) for name in found):
+            labels = {name: int(name) for name in found if int(name) < len(classes)}
     result = {}
     for split, items in layout.splits.items():
         for item in items:
@@ -56,14 +71,6 @@ def _sample(item: Labelled, labels: dict[str, int]) -> Sample:
     return Sample(item.image, -1, item.name, item.group, tuple(sorted({labels[name] for name in item.several})))
 
 
-def _indices(items: Iterable[Labelled], names: dict[str, int], count: int) -> dict[str, int]:
-    """Labels read as indices: all of them or none, so that one table is never read in two ways."""
-    found = {name for item in items for name in item.labels}
-    if found <= names.keys() or not all(re.fullmatch("[0-9]+", label) for label in found):
-        return {}
-    return {label: int(label) for label in found if int(label) < count}
-
-
 def _unknown(
     name: str,
     item: Labelled,
@@ -78,4 +85,10 @@ def _unknown(
     known = f"the {counted(len(classes), 'class', 'classes')} {'of the model' if given else 'of train'} ({shown})"
     near = difflib.get_close_matches(name, classes, n=1)
     advice = f"did you mean {near[0]}?" if near else "rename it, or leave it out"
+    if (
+        given
+        and name.isdigit()
+        and any(other.labels[:1] and other.labels[0] in map(composed, classes) for other in items)
+    ):
+        advice = "other labels are names of classes, so that this is no index: write names, or indices alone"
     return InputError(f"{where}: class {name} of {split} ({images}, first: {item.name}) is not among {known}: {advice}")

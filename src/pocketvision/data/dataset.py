@@ -40,6 +40,7 @@ class Dataset:
     classes: tuple[str, ...]  # a label is an index into these
     splits: dict[str, tuple[Sample, ...]]  # "train", "val", "test": those that hold images
     task: Task = "classify"
+    unread: tuple[str, ...] = ()  # names of files in class folders that are no images we can read
 
 
 def counted(number: int, one: str, many: str) -> str:

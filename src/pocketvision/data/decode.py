@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from pocketvision.data.formats import INSTALL_HEIF, heif_installed, is_heif
 from pocketvision.data.imagefile import ImageFile, one_line
 from pocketvision.errors import InputError
 
 Pixels = NDArray[np.uint8]  # height x width x channels
 
 # The formats we hand to Pillow. Not all it knows: some of its plugins run programs (EPS starts Ghostscript).
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO", "JPEG2000", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO", "JPEG2000", "AVIF", "HEIF")
 MAX_PIXELS = 89_478_485  # where Pillow begins to suspect a decompression bomb
 LARGE = 16_000_000  # pixels; above, one image is decoded at a time, however many threads there are
 TOO_LARGE = f"it would take more than {MAX_PIXELS / 1e6:.0f} megapixels: scale or crop it first"
@@ -56,6 +57,8 @@ def decode(image: bytes | ImageFile | str | Path, channels: int = 3, name: str =
         image = image.read()
     if not image:
         raise InputError(f"cannot read image {name or 'given as bytes'}: it is empty, not an image")
+    if is_heif(image) and not heif_installed():
+        raise InputError(f"cannot read image {name or 'given as bytes'}: it is HEIC, to read it {INSTALL_HEIF}")
     with blaming(name or "given as bytes"), Image.open(io.BytesIO(image), formats=_formats()) as opened:
         return from_pil(opened, channels)
 
@@ -144,4 +147,5 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
     Image.init()
+    heif_installed()  # adds HEIF to what Pillow opens, if it is
     return tuple(format for format in FORMATS if format in Image.OPEN)

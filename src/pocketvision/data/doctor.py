@@ -12,7 +12,7 @@ import numpy as np
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.duplicates import Group, exact_groups, near_groups
 from pocketvision.data.embedding import EDGES_AND_COLOURS
-from pocketvision.data.findings import find, unreadable
+from pocketvision.data.findings import find, unread, unreadable
 from pocketvision.data.look import Embedding, Looks, look_at
 from pocketvision.data.neighbours import doubtful
 from pocketvision.data.splits import class_counts
@@ -29,6 +29,7 @@ class Examination:
     imbalance: float | None
     sides: dict[str, Any]
     unreadable: list[dict[str, str]]
+    unread: list[str]
     duplicates: list[dict[str, Any]]
     suspicious: list[dict[str, Any]]
     looked: dict[str, Any]
@@ -43,6 +44,7 @@ class Examination:
         `sides`: {"shorter": {"min", "median", "max"}, "longer": the same, "grey": images, "colour": images}; in px, of
         upright images; empty without readable images.
         `unreadable`: [{"image", "reason"}]. `image` is always the name inside the data, such as "train/ants/1.jpg".
+        `unread`: names of files in class folders that are no images of a kind we read; they are not among `images`.
         `duplicates`: [{"images": [names], "near": bool, "across_splits": bool, "labels": [class of each image]}]; of
         exact copies only the first is in a group of near ones.
         `suspicious`: [{"image", "label", "neighbours_say", "share"}], strongest first; `share` of the nearest
@@ -85,6 +87,7 @@ def examine(dataset: Dataset, embedding: Embedding = EDGES_AND_COLOURS, show: bo
         imbalance=_imbalance(counts),
         sides=_sides(looks),
         unreadable=[{"image": name_of(samples[place]), "reason": why} for place, why in looks.unreadable.items()],
+        unread=list(dataset.unread),
         duplicates=[_duplicate(group, seen, split_of[looks.kept].tolist(), dataset.classes) for group in groups],
         suspicious=[
             {
@@ -114,13 +117,29 @@ def drop_unreadable(dataset: Dataset, examination: Examination) -> Dataset:
     return _only(dataset, {name_of(s) for part in dataset.splits.values() for s in part} - gone) if gone else dataset
 
 
+def same_pictures(examination: Examination, dataset: Dataset) -> list[set[str]]:
+    """Names of images that show the same picture, and belong into one split.
+
+    Copies that only nearly agree do not join groups that the data keeps apart: whoever made them knows better.
+    """
+    group_of = {name_of(sample): sample.group for part in dataset.splits.values() for sample in part}
+    found = []
+    for entry in examination.duplicates:
+        groups = {group_of.get(name, "") for name in entry["images"]} - {""}
+        if not entry["near"] or len(groups) < 2:
+            found.append(set(entry["images"]))
+    return found
+
+
 def refuse_unreadable(examination: Examination, source: str) -> None:
-    """Raise InputError when an image could not be read, with the first names."""
+    """Raise InputError when an image, or a file in a class folder, could not be read, with the first names."""
     if examination.unreadable:
         raise InputError(
             f"{len(examination.unreadable):,} of {examination.images:,} images of data {source} cannot be read: "
             f"{unreadable(examination)}: mend or remove them, or leave out --strict"
         )
+    if examination.unread:
+        raise InputError(f"{unread(examination.unread)}, of data {source}: take them out, or leave out --strict")
 
 
 def name_of(sample: Sample) -> str:

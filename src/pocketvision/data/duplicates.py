@@ -93,7 +93,7 @@ def close_pairs(described: NDArray[np.float32], closer_than: float) -> NDArray[n
     return np.concatenate(found) if found else np.zeros((0, 2), np.intp)
 
 
-def connected(pairs: Iterable[NDArray[np.intp]]) -> list[list[int]]:
+def connected(pairs: Iterable[NDArray[np.intp] | tuple[int, int]]) -> list[list[int]]:
     """The groups that pairs join, each sorted, in the order of their first members."""
     leader: dict[int, int] = {}
 

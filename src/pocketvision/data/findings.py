@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pocketvision.data.dataset import Dataset, counted
+from pocketvision.data.formats import is_picture, kinds, remedy
+from pocketvision.data.names import alike
 
 if TYPE_CHECKING:
     from pocketvision.data.doctor import Examination
@@ -24,6 +26,7 @@ def find(seen: Examination, dataset: Dataset) -> list[dict[str, str]]:
         *_splits(seen, dataset),
         *_classes(seen),
         *_unreadable(seen),
+        *_unread(seen),
         *_leaks(seen, split_of),
         *_contradictions(seen),
         *_repeated(seen),
@@ -39,6 +42,13 @@ def unreadable(seen: Examination, most: int = 3) -> str:
     named = "; ".join(f"{entry['image']}: {entry['reason']}" for entry in seen.unreadable[:most])
     more = len(seen.unreadable) - most
     return printable(named + (f"; {more:,} more" if more > 0 else ""))
+
+
+def unread(names: Sequence[str], most: int = 2) -> str:
+    """`3 files in class folders are not read: 2 .heic, 1 .txt (a/1.heic, ...); for .heic pip install pillow-heif`."""
+    counted_files = counted(len(names), "file in a class folder is", "files in class folders are")
+    advice = remedy(names)
+    return printable(f"{counted_files} not read: {kinds(names)} ({_some(names, most)}){advice and f'; {advice}'}")
 
 
 def printable(text: str) -> str:
@@ -61,6 +71,11 @@ def _classes(seen: Examination) -> Iterator[Finding]:
             yield "error", f"train has no readable image of {_some(missing)}: add images, or leave the class out"
         elif missing:
             yield "warning", f"{split} has no image of {_some(missing)}: its accuracy says nothing about that"
+    for names in alike(seen.classes):
+        yield (
+            "warning",
+            f"the classes {' and '.join(map(repr, names))} are named alike: give them one name if they are one",
+        )
     few = [f"{name} ({images})" for name, images in train.items() if 0 < images < FEW]
     if few:
         yield "warning", f"fewer than {FEW} images to train on of {_some(few)}: add images"
@@ -74,6 +89,11 @@ def _unreadable(seen: Examination) -> Iterator[Finding]:
     if seen.unreadable:
         of = f"{len(seen.unreadable):,} of {counted(seen.images, 'image', 'images')}"
         yield "warning", f"{of} cannot be read, and training leaves them out: {unreadable(seen)}"
+
+
+def _unread(seen: Examination) -> Iterator[Finding]:
+    if seen.unread:
+        yield "warning" if any(map(is_picture, seen.unread)) else "note", unread(seen.unread)
 
 
 def _leaks(seen: Examination, split_of: dict[str, str]) -> Iterator[Finding]:

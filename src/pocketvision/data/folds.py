@@ -1,18 +1,20 @@
 """k folds: every image is held out once, in the fold that it was dealt to; what belongs together stays together."""
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from pocketvision.data.dataset import Dataset, counted
+from pocketvision.data.dataset import Dataset, Sample, counted
 from pocketvision.data.stratify import bundles, count, deal
 from pocketvision.errors import InputError
 
 
-def deal_folds(dataset: Dataset, folds: int, seed: int = 0) -> Dataset:
+def deal_folds(dataset: Dataset, folds: int, seed: int = 0, together: Iterable[Collection[str]] = ()) -> Dataset:
     """The images of train and val as the splits "fold-1" .. "fold-k", each with its share of every class; test stays.
 
-    Whole groups are dealt, where images have one. The same data and seed give the same folds. Raises InputError for
+    Whole groups are dealt, where images have one, and sets of names that belong `together`, such as copies of one
+    picture. The same data and seed give the same folds. Raises InputError for
     less than two folds, and for more than a class has images, or groups.
     """
     if folds < 2:
@@ -20,9 +22,9 @@ def deal_folds(dataset: Dataset, folds: int, seed: int = 0) -> Dataset:
     samples = sorted(
         (sample for name in ("train", "val") for sample in dataset.splits.get(name, ())), key=lambda s: s.name
     )
-    parts = bundles(samples)
+    parts = bundles(samples, together)
     counts = count(samples, parts, len(dataset.classes))
-    _require_enough(dataset, (counts > 0).sum(axis=0).tolist(), folds, any(sample.group for sample in samples))
+    _require_enough(dataset, (counts > 0).sum(axis=0).tolist(), folds, _unit(samples, len(parts)))
     wanted = np.tile(counts.sum(axis=0) / folds, (folds, 1))
     dealt = deal(counts, np.array([len(part) for part in parts]), wanted, seed)
     for fold in range(folds):
@@ -52,12 +54,20 @@ def all_folds(dealt: Dataset) -> Dataset:
     return replace(dealt, splits={"train": tuple(sorted(train, key=lambda s: s.name)), **test})
 
 
-def _require_enough(dataset: Dataset, carriers: list[int], folds: int, grouped: bool) -> None:
+def _unit(samples: Sequence[Sample], parts: int) -> tuple[str, str]:
+    """What is dealt, in words: one, and several."""
+    if any(sample.group for sample in samples):
+        return "group", "groups"
+    return ("image", "images") if parts == len(samples) else ("different picture", "different pictures")
+
+
+def _require_enough(dataset: Dataset, carriers: list[int], folds: int, unit: tuple[str, str]) -> None:
     """`carriers`: for each class its images, or the groups that hold some."""
     fewest = min(carriers)
     if fewest >= folds:
         return
     name = dataset.classes[carriers.index(fewest)]
-    has = counted(fewest, "group", "groups") if grouped else counted(fewest, "image", "images")
     most = f"give --folds {fewest}, or add" if fewest > 1 else "add"
-    raise InputError(f"data {dataset.source} has {has} of class {name}, too few for {folds} folds: {most} some")
+    raise InputError(
+        f"data {dataset.source} has {counted(fewest, *unit)} of class {name}, too few for {folds} folds: {most} some"
+    )

@@ -4,6 +4,8 @@ import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,44 +34,75 @@ class ImageFile:
 
     def read(self) -> bytes:
         """The encoded bytes. Raises InputError when the file or member is gone, the archive is damaged, or too much."""
-        try:
-            if self.size >= 0:
-                return self._read_stretch()
-            if self.member:
-                return self._read_member()
-            return self._read_file()
-        except FileNotFoundError as error:
-            raise InputError(f"image {self.name} not found: check the path, was it moved or deleted?") from error
-        except KeyError as error:
-            raise InputError(f"image {self.name} is no longer in its archive: open the data again") from error
-        except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
-            raise InputError(f"cannot read image {self.name}: {one_line(error)}") from error
+        return self._bytes(None)
 
-    def _read_file(self) -> bytes:
+    def head(self, most: int) -> bytes:
+        """The first `most` bytes, or all when there are fewer. Raises InputError as `read` does."""
+        return self._bytes(most)
+
+    def bytes_in_all(self) -> int:
+        """How many bytes `read` would give, without reading them. Raises InputError as `read` does."""
+        with _blaming(self):
+            if self.size >= 0:
+                return self.size
+            if self.member:
+                return _archive(self.path).getinfo(self.member).file_size
+            return os.stat(self.path).st_size
+
+    def _bytes(self, most: int | None) -> bytes:
+        with _blaming(self):
+            if self.size >= 0:
+                return self._read_stretch(most)
+            if self.member:
+                return self._read_member(most)
+            return self._read_file(most)
+
+    def _read_file(self, most: int | None) -> bytes:
         status = os.stat(self.path)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise OSError("it is a pipe or a device, not a file")  # reading it could wait for ever
-        _refuse(status.st_size)
-        return self.path.read_bytes()
+        with open(self.path, "rb") as file:
+            return file.read(_allowed(status.st_size, most))
 
-    def _read_member(self) -> bytes:
-        archive = _open_zip(self.path, os.stat(self.path).st_mtime_ns, os.getpid())
-        _refuse(archive.getinfo(self.member).file_size)
-        return archive.read(self.member)
+    def _read_member(self, most: int | None) -> bytes:
+        archive = _archive(self.path)
+        size = _allowed(archive.getinfo(self.member).file_size, most)
+        with archive.open(self.member) as file:
+            return file.read(size)
 
-    def _read_stretch(self) -> bytes:
-        _refuse(self.size)
+    def _read_stretch(self, most: int | None) -> bytes:
+        size = _allowed(self.size, most)
         with open(self.path, "rb") as file:
             file.seek(self.offset)
-            data = file.read(self.size)
-        if len(data) < self.size:
+            data = file.read(size)
+        if len(data) < size:
             raise EOFError("the archive ends before the image does")
         return data
 
 
-def _refuse(size: int) -> None:
+@contextmanager
+def _blaming(image: ImageFile) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"image {image.name} not found: check the path, was it moved or deleted?") from error
+    except KeyError as error:
+        raise InputError(f"image {image.name} is no longer in its archive: open the data again") from error
+    except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        raise InputError(f"cannot read image {image.name}: {one_line(error)}") from error
+
+
+def _allowed(size: int, most: int | None) -> int:
+    """How many of `size` bytes to read."""
+    if most is not None:
+        return min(size, most)
     if size > MOST_BYTES:
         raise OSError(f"it has {size / 1e9:.1f} GB, more than an image that we can hold")
+    return size
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    return _open_zip(path, os.stat(path).st_mtime_ns, os.getpid())
 
 
 @lru_cache(maxsize=4)
@@ -78,7 +111,18 @@ def _open_zip(path: Path, _changed: int, _process: int) -> zipfile.ZipFile:
 
     ZipFile serialises the reads of threads, but a forked process would share the position in the file: hence the key.
     """
-    return zipfile.ZipFile(path)
+    return open_zip(path)[0]
+
+
+def open_zip(path: Path) -> tuple[zipfile.ZipFile, str]:
+    """A zip, and how its names are read: some tools, macOS's Finder among them, write UTF-8 without the flag for it.
+
+    Names that are not UTF-8 are read as cp437, which the format prescribes where there is no flag.
+    """
+    try:
+        return zipfile.ZipFile(path, metadata_encoding="utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(path), "cp437"
 
 
 def one_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ The rules, in this order:
    (or by `;`, where that does not separate columns) and every name in them also stands alone in another cell. When only
    some of those names do, we ask.
 2. A column `labels` (plural) gives several names, separated in that way; an empty cell is an image that shows none of
-   the classes.
+   the classes. Names that seem to be separated in another way as well are asked about.
 3. Without either, each column besides path, group and split is a class: 1 where the image shows it, 0 elsewhere.
 """
 
@@ -16,6 +16,7 @@ from pocketvision.errors import InputError
 
 Lines = Sequence[tuple[int, Sequence[str]]]  # line number and cells of each row
 RESERVED = ("path", "group", "split")
+OTHERS = (",", "/", "+", "&", "\t")  # what people also write between names: not ours, but not to be overlooked
 BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
 
 
@@ -33,8 +34,7 @@ def read_labels(
         several, names = _one_or_several([(line, row[place]) for line, row in rows], delimiter, task, where)
     elif "labels" in lower:
         cells = [(line, row[lower.index("labels")]) for line, row in rows]
-        mark = next(iter(_marks(cells, delimiter)), "|")
-        several, names = True, [_parts(cell, mark) for _, cell in cells]
+        several, names = True, _divided(cells, next(iter(_marks(cells, delimiter)), ""), delimiter, where)
     else:
         several, names = True, _from_columns(columns, rows, where)
     if task == "classify" and several:
@@ -66,14 +66,50 @@ def _one_or_several(
         alone = {cell for _, cell in cells if mark not in cell}
         known = [part in alone for _, cell in joined for part in _parts(cell, mark)]
         if task == "multilabel" or all(known):
-            return True, [_parts(cell, mark) for _, cell in cells]
+            return True, _divided(cells, mark, delimiter, where)
         if any(known):
-            line, cell = joined[0]
-            raise InputError(
-                f"{where}, line {line}: {cell} could be one class or several: call the column labels if it is several, "
-                f"write the name without {mark} if it is one"
-            )
+            raise _ask(*joined[0], mark, where)
+    if task != "classify":
+        names = {cell for _, cell in cells}
+        for line, cell in cells:
+            for sign in OTHERS:
+                if sign in cell and names.issuperset(_parts(cell, sign)):
+                    raise _ask(line, cell, sign, where)
     return False, single
+
+
+def _ask(line: int, cell: str, sign: str, where: str) -> InputError:
+    return InputError(
+        f"{where}, line {line}: {cell} could be one class or several: call the column labels if it is several"
+        f"{'' if sign in '|;' else ' and separate them by |'}, write the name without {sign} if it is one"
+    )
+
+
+def _divided(cells: Sequence[tuple[int, str]], mark: str, delimiter: str, where: str) -> list[tuple[str, ...]]:
+    """The names in each cell, separated by `mark` ("": nothing was found that separates them).
+
+    InputError where another sign seems to separate names too: both marks in one column, or a name that is put together
+    from others.
+    """
+    found = [_parts(cell, mark or "|") for _, cell in cells]
+    for other in _marks(cells, delimiter):
+        if other != mark:
+            (line, cell), (first, _) = (next(pair for pair in cells if sign in pair[1]) for sign in (other, mark))
+            raise InputError(
+                f"{where}, line {line}: names are separated by {other} in {cell}, by {mark} in line {first}: use one"
+            )
+    known = {name for names in found for name in names}
+    for (line, _), names in zip(cells, found, strict=True):
+        for name in names:
+            for sign in OTHERS:
+                parts = _parts(name, sign)
+                unsure = len(parts) > 1 and (any(part in known for part in parts) or (sign == "," and not mark))
+                if unsure:
+                    raise InputError(
+                        f"{where}, line {line}: {name} could be one class or several: separate names by {mark or '|'}, "
+                        f"write one without {sign}"
+                    )
+    return found
 
 
 def _from_columns(columns: Sequence[str], rows: Lines, where: str) -> list[tuple[str, ...]]:

@@ -1,21 +1,19 @@
 """Recognises how labelled images are laid out in a tree: split folders, else a labels.csv, else plain class folders."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pocketvision.data.dataset import Task, counted
+from pocketvision.data.formats import is_image, kinds, remedy
 from pocketvision.data.imagefile import ImageFile
+from pocketvision.data.names import SPLITS, composed
+from pocketvision.data.othertasks import other_task
 from pocketvision.data.table import Labelled, read_table
 from pocketvision.data.tree import Tree
 from pocketvision.errors import InputError
 
 TABLE = "labels.csv"
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # folder -> split
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .jp2 .avif".split()
-)
 ARRANGE = "arrange them as <class>/<image> or train/<class>/<image>, or add a labels.csv with the columns path,label"
 
 
@@ -27,6 +25,16 @@ class Layout:
     table: bool = False  # the labels come from a table: they may be indices
     task: Task = "classify"
     empty: tuple[str, ...] = ()  # class folders to train from that hold no image
+    unread: tuple[str, ...] = ()  # names of all other files in class folders
+
+
+@dataclass
+class ClassFolders:
+    """What lies below the top folders of a tree, at any depth. A class in two Unicode forms is one."""
+
+    images: dict[str, list[tuple[str, ImageFile]]] = field(default_factory=dict)  # class -> (name, place)
+    unread: list[str] = field(default_factory=list)  # names of files that are no images we read
+    empty: list[str] = field(default_factory=list)  # top folders without images
 
 
 def recognise(tree: Tree, classes: Sequence[str] | None, where: str, task: Task | None = None) -> Layout:
@@ -34,10 +42,16 @@ def recognise(tree: Tree, classes: Sequence[str] | None, where: str, task: Task 
 
     Raises InputError when there are no images, or none with a class.
     """
-    if not any(is_image(name) or PurePosixPath(name).name == TABLE for name in tree.files):
+    if not any(is_image(name, file) or PurePosixPath(name).name == TABLE for name, file in tree.files.items()):
         raise InputError(_no_images(tree, where))
-    tree = _step_into(tree, classes or ())
-    if folders := split_folders(tree):
+    tree = _step_into(tree, tuple(map(composed, classes or ())))
+    what = other_task(tree.files)
+    if what and TABLE not in tree.files:
+        raise InputError(
+            f"{where} holds {what}: learning from masks or boxes is not there yet, only which class an image shows, or "
+            f"which classes: {ARRANGE}"
+        )
+    if not what and (folders := split_folders(tree)):
         return _from_splits(tree, folders, where)
     if TABLE in tree.files:
         return from_table(read_table(tree.files[TABLE], f"{where}: {TABLE}", tree, task), f"{where}: {TABLE}")
@@ -62,27 +76,30 @@ def from_table(items: Sequence[Labelled], where: str) -> Layout:
     return Layout(_in_order(splits), table=True, task="multilabel" if several else "classify")
 
 
-def is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
-
-
 def split_folders(tree: Tree) -> dict[str, str]:
     """Top folder -> split, for folders named like a split. Empty unless one of them holds class folders with images.
 
     So a class that is called `train`, next to `bus` and `car`, stays a class.
     """
     named = {folder: SPLITS[folder.lower()] for folder in _top(tree) if folder.lower() in SPLITS}
-    return named if any(class_images(tree.below(folder))[0] for folder in named) else {}
+    return named if any(class_folders(tree.below(folder)).images for folder in named) else {}
 
 
-def class_images(tree: Tree) -> tuple[dict[str, list[tuple[str, ImageFile]]], tuple[str, ...]]:
-    """Images (name, place) by the top folder they lie below, at any depth; and the top folders without any."""
-    images: dict[str, list[tuple[str, ImageFile]]] = {}
-    for name, file in tree.files.items():
+def class_folders(tree: Tree) -> ClassFolders:
+    """The files of a tree by the top folder they lie below."""
+    found = ClassFolders()
+    taken = {name for name in tree.files if name == composed(name)}  # two folders that are one class: both have 1.png
+    for shown, name in sorted((composed(name), name) for name in tree.files):
         folder, below, _ = name.partition("/")
-        if below and is_image(name):
-            images.setdefault(folder, []).append((name, file))
-    return images, tuple(folder for folder in _top(tree) if folder not in images)
+        file = tree.files[name]
+        if below and is_image(name, file):
+            shown = name if shown in taken else shown
+            taken.add(shown)
+            found.images.setdefault(composed(folder), []).append((shown, file))
+        elif below:
+            found.unread.append(name)
+    found.empty = [folder for folder in _top(tree) if composed(folder) not in found.images]
+    return found
 
 
 def _top(tree: Tree) -> list[str]:
@@ -92,24 +109,25 @@ def _top(tree: Tree) -> list[str]:
 def _step_into(tree: Tree, classes: Sequence[str]) -> Tree:
     while True:
         top = _top(tree)
-        lone = len(top) == 1 and top[0] not in classes and TABLE not in tree.files and not split_folders(tree)
-        if not lone or any(is_image(name) for name in tree.files if "/" not in name):
+        lone = len(top) == 1 and composed(top[0]) not in classes and TABLE not in tree.files and not split_folders(tree)
+        if not lone or any(is_image(name, file) for name, file in tree.files.items() if "/" not in name):
             return tree
         inner = tree.below(top[0])
-        if TABLE not in inner.files and not class_images(inner)[0]:
+        if TABLE not in inner.files and not class_folders(inner).images:
             return tree
         tree = inner
 
 
 def _from_splits(tree: Tree, folders: dict[str, str], where: str) -> Layout:
     splits: dict[str, list[Labelled]] = {}
-    empty: tuple[str, ...] = ()
+    empty: list[str] = []
+    unread: list[str] = []
     came_from: dict[str, str] = {}
     for folder, split in folders.items():
         inner = tree.below(folder)
-        images, without = class_images(inner)
-        if not images:
-            loose = sum(map(is_image, inner.files))
+        found = class_folders(inner)
+        if not found.images:
+            loose = sum(is_image(name, file) for name, file in inner.files.items())
             if loose or split == "train":
                 raise InputError(
                     f"{where}: {folder} holds {counted(loose, 'image', 'images')} and no class folders: "
@@ -120,11 +138,12 @@ def _from_splits(tree: Tree, folders: dict[str, str], where: str) -> Layout:
             raise InputError(f"{where} has both {came_from[split]} and {folder}, which mean the same: merge them")
         came_from[split] = folder
         splits[split] = [
-            Labelled(f"{folder}/{name}", file, label) for label, found in images.items() for name, file in found
+            Labelled(f"{folder}/{name}", file, label) for label, images in found.images.items() for name, file in images
         ]
+        unread += [f"{folder}/{name}" for name in found.unread]
         if split == "train":
-            empty = tuple(f"{folder}/{name}" for name in without)
-    return Layout(_in_order(splits), empty=empty)
+            empty = [f"{folder}/{name}" for name in found.empty]
+    return Layout(_in_order(splits), empty=tuple(empty), unread=tuple(unread))
 
 
 def _in_order(splits: dict[str, list[Labelled]]) -> dict[str, list[Labelled]]:
@@ -132,18 +151,16 @@ def _in_order(splits: dict[str, list[Labelled]]) -> dict[str, list[Labelled]]:
 
 
 def _from_class_folders(tree: Tree, where: str) -> Layout:
-    images, empty = class_images(tree)
-    if not images:
-        loose = counted(sum(map(is_image, tree.files)), "image", "images")
+    found = class_folders(tree)
+    if not found.images:
+        loose = counted(sum(is_image(name, file) for name, file in tree.files.items()), "image", "images")
         raise InputError(f"{where} holds {loose} but no class folders: {ARRANGE}")
-    return Layout(
-        {"train": [Labelled(name, file, label) for label, found in images.items() for name, file in found]}, empty=empty
-    )
+    items = [Labelled(name, file, label) for label, images in found.images.items() for name, file in images]
+    return Layout({"train": items}, empty=tuple(found.empty), unread=tuple(found.unread))
 
 
 def _no_images(tree: Tree, where: str) -> str:
     if not tree.files:
         return f"{where} is empty: put images into it, one folder per class"
-    kinds = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in tree.files)
-    found = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(3))
-    return f"{where} holds no images (found: {found}): give JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files"
+    advice = remedy(list(tree.files)) or "give JPEG, PNG, WebP, BMP, GIF, TIFF or PNM files"
+    return f"{where} holds no images (found: {kinds(list(tree.files))}): {advice}"

@@ -8,8 +8,10 @@ from pathlib import Path
 from pocketvision.data.builtin import BUILTIN, builtin_path
 from pocketvision.data.classes import lock, to_samples
 from pocketvision.data.dataset import Dataset, Task
+from pocketvision.data.formats import is_image
 from pocketvision.data.imagefile import ImageFile
-from pocketvision.data.layout import TABLE, Layout, from_table, is_image, recognise
+from pocketvision.data.layout import ARRANGE, TABLE, Layout, from_table, recognise
+from pocketvision.data.othertasks import described
 from pocketvision.data.table import read_table
 from pocketvision.data.tree import open_tree
 from pocketvision.errors import InputError
@@ -43,7 +45,7 @@ def open_dataset(
             f"{source} gives each image one class, the network any number: give a CSV with the columns path and labels"
         )
     locked = lock(layout, classes, source)
-    return Dataset(name, source, locked, to_samples(layout, locked, bool(classes), source), layout.task)
+    return Dataset(name, source, locked, to_samples(layout, locked, bool(classes), source), layout.task, layout.unread)
 
 
 def require_data(data: str | Path) -> None:
@@ -93,6 +95,8 @@ def _read(path: Path, classes: Sequence[str] | None, task: Task | None) -> Layou
         raise InputError(
             f"cannot read {path} in place, because {suffix} is compressed as a whole: unpack it, or give a .tar or .zip"
         )
-    if is_image(path.name):
+    if suffix in (".json", ".yaml", ".yml", ".xml", ".txt") and (what := described(path.name, ImageFile(path).read())):
+        raise InputError(f"{path} holds {what}: learning from them is not there yet; for classes {ARRANGE}")
+    if is_image(path.name, ImageFile(path)):
         raise InputError(f"{path} is one image: data is a folder of class folders, a CSV, a .tar or a .zip")
     raise InputError(f"cannot read {path} as data: give a folder of class folders, a CSV, a .tar or a .zip")

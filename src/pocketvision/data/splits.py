@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pocketvision.data.dataset import Dataset, Sample, counted
-from pocketvision.data.stratify import bundles, count, hold_out
+from pocketvision.data.names import composed
+from pocketvision.data.stratify import bundles, count, hold_out, key
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 
@@ -30,8 +31,8 @@ def split(
 
     Of each class with two images or more at least one is held out, and at least one stays. Whole groups are held out
     where images have groups; there, and where images have several classes, the shares come as close as they can.
-    `together` are sets of names, such as copies of one picture: without groups, they too are held out whole, unless a
-    class has nothing else. The same data and seed give the same split. Raises InputError when no class has two images,
+    `together` are sets of names, such as copies of one picture: they too are held out whole, unless a class without
+    groups has nothing else. The same data and seed give the same split. Raises InputError when no class has two images,
     or two groups.
     """
     if "val" in dataset.splits or "train" not in dataset.splits:
@@ -43,11 +44,11 @@ def split(
             f"a validation share of {val_fraction:g} is not possible: give one between 0 and 1, such as 0.2"
         )
     train = dataset.splits["train"]
-    grouped = any(sample.group for sample in train)
-    units = {} if grouped else _units(train, together)  # who says what belongs together has said it all
-    if grouped or dataset.task == "multilabel":
-        held_out = _as_dealt(dataset, val_fraction, seed, units)
+    belonging = bundles(train, together)
+    if any(sample.group for sample in train) or dataset.task == "multilabel":
+        held_out = _as_dealt(dataset, val_fraction, seed, belonging)
     else:
+        units = {index: set(part) for part in belonging for index in part}
         held_out = _class_by_class(dataset, val_fraction, seed, units)
     parts = {
         "train": tuple(sample for index, sample in enumerate(train) if index not in held_out),
@@ -69,7 +70,7 @@ def _class_by_class(dataset: Dataset, val_fraction: float, seed: int, units: dic
         wanted = min(max(1, round(len(indices) * val_fraction)), len(indices) - 1)
         drawn: set[int] = set()
         for index in indices:
-            unit = units.get(index, {index})
+            unit = units[index]
             if len(drawn | unit) <= wanted and all(train[other].label == label for other in unit):
                 drawn |= unit
         held_out |= drawn or set(indices[:wanted])
@@ -78,13 +79,9 @@ def _class_by_class(dataset: Dataset, val_fraction: float, seed: int, units: dic
     return held_out
 
 
-def _as_dealt(dataset: Dataset, val_fraction: float, seed: int, units: dict[int, set[int]]) -> set[int]:
-    """For whole groups, and for images with several labels; the latter in `units`."""
+def _as_dealt(dataset: Dataset, val_fraction: float, seed: int, groups: list[list[int]]) -> set[int]:
+    """For whole groups, and for images with several labels."""
     train = dataset.splits["train"]
-    groups = bundles(train)
-    if units:
-        whole = [units.get(index, {index}) for index in range(len(train))]
-        groups = [sorted(unit) for index, unit in enumerate(whole) if index == min(unit)]
     what = "group" if any(sample.group for sample in train) else "image"
     column = ", or leave the column group out" if what == "group" else ""
     if len(groups) == 1:
@@ -100,17 +97,6 @@ def _as_dealt(dataset: Dataset, val_fraction: float, seed: int, units: dict[int,
             f"validate on: add images{column}"
         )
     return {index for group, out in zip(groups, held, strict=True) if out for index in group}
-
-
-def _units(train: Sequence[Sample], together: Iterable[Collection[str]]) -> dict[int, set[int]]:
-    """Place in `train` -> all places that must not be divided from it; images in no set are left out."""
-    places = {_key(sample): index for index, sample in enumerate(train)}
-    units: dict[int, set[int]] = {}
-    for group in together:
-        members = {places[name] for name in group if name in places}
-        joined = members.union(*(units.get(index, ()) for index in members))
-        units.update(dict.fromkeys(joined, joined))
-    return units
 
 
 def require_classes(dataset: Dataset) -> None:
@@ -154,7 +140,7 @@ def save_splits(dataset: Dataset, path: str | Path) -> None:
         "format": FORMAT,
         "source": dataset.source,
         "classes": dataset.classes,
-        "splits": {name: {_key(sample): _label(sample) for sample in part} for name, part in dataset.splits.items()},
+        "splits": {name: {key(sample): _label(sample) for sample in part} for name, part in dataset.splits.items()},
     }
     write_atomic(path, json.dumps(content, indent=1) + "\n")
 
@@ -165,7 +151,8 @@ def load_splits(path: str | Path, dataset: Dataset) -> Dataset:
     Raises InputError when the file is missing or damaged, and when an image is gone from the data or labelled anew.
     """
     classes, saved = _read(path)
-    now = {_key(sample): sample for part in dataset.splits.values() for sample in part}
+    now = {key(sample): sample for part in dataset.splits.values() for sample in part}
+    saved = {name: {_found(image, now): label for image, label in part.items()} for name, part in saved.items()}
     gone = [name for part in saved.values() for name in part if name not in now]
     if gone:
         raise InputError(
@@ -176,12 +163,17 @@ def load_splits(path: str | Path, dataset: Dataset) -> Dataset:
     for split_name, part in saved.items():
         for name, label in part.items():
             before, after = _names(label, classes), _names(_label(now[name]), dataset.classes)
-            if before != after:
+            if composed(before) != composed(after):
                 raise InputError(
                     f"{name} was labelled {before} in {path} and is {after} in data {dataset.source}: start a new run"
                 )
         splits[split_name] = tuple(_labelled(now[name], label) for name, label in part.items())
     return replace(dataset, classes=classes, splits=splits)
+
+
+def _found(name: str, now: Mapping[str, Sample]) -> str:
+    """The name as it is now: releases before this one saved it in whatever Unicode form the file system had."""
+    return name if name in now else composed(name)
 
 
 def _label(sample: Sample) -> Label:
@@ -194,10 +186,6 @@ def _labelled(sample: Sample, label: Label) -> Sample:
 
 def _names(label: Label, classes: tuple[str, ...]) -> str:
     return classes[label] if isinstance(label, int) else "|".join(sorted(classes[index] for index in label))
-
-
-def _key(sample: Sample) -> str:
-    return sample.name or sample.image.name
 
 
 def _read(path: str | Path) -> tuple[tuple[str, ...], Mapping[str, dict[str, Label]]]:

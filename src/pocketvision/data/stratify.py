@@ -6,22 +6,37 @@ the part that lacks most of it.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.data.dataset import Sample
+from pocketvision.data.duplicates import connected
 
 Counts = NDArray[np.int64]  # bundles x labels: images
 
 
-def bundles(samples: Sequence[Sample]) -> list[list[int]]:
-    """Indices of the samples, by group in the order of their first image; without a group, each on its own."""
-    together: dict[tuple[str, int], list[int]] = {}
+def bundles(samples: Sequence[Sample], together: Iterable[Collection[str]] = ()) -> list[list[int]]:
+    """Indices of the samples that belong together, in the order of their first image; others each on their own.
+
+    Images of one group belong together, and images whose names are in one set of `together`; so do all that are joined
+    by both.
+    """
+    places = {key(sample): index for index, sample in enumerate(samples)}
+    groups: dict[str, list[int]] = {}
     for index, sample in enumerate(samples):
-        together.setdefault((sample.group, -1 if sample.group else index), []).append(index)
-    return list(together.values())
+        if sample.group:
+            groups.setdefault(sample.group, []).append(index)
+    sets = [*groups.values(), *([places[name] for name in names if name in places] for names in together)]
+    joined = connected((members[0], other) for members in sets for other in members[1:])
+    alone = set(range(len(samples))).difference(*joined)
+    return sorted([*joined, *([index] for index in alone)])
+
+
+def key(sample: Sample) -> str:
+    """The name that stands for a sample: its path inside the data."""
+    return sample.name or sample.image.name
 
 
 def count(samples: Sequence[Sample], parts: Sequence[Sequence[int]], labels: int) -> Counts:

@@ -3,16 +3,16 @@
 What may stand in place of the column `label`, `labelcells` says.
 """
 
-import csv
-import io
 import os
 import posixpath
 from pathlib import Path
 from typing import NamedTuple
 
+from pocketvision.data.csvrows import read_rows
 from pocketvision.data.dataset import Task, counted
 from pocketvision.data.imagefile import ImageFile
-from pocketvision.data.labelcells import read_labels
+from pocketvision.data.labelcells import RESERVED, read_labels
+from pocketvision.data.names import composed, spellings
 from pocketvision.data.tree import Tree
 from pocketvision.errors import InputError
 
@@ -88,21 +88,13 @@ def _text(table: ImageFile, where: str) -> str:
 
 
 def _rows(text: str, task: Task | None, where: str) -> list[Row]:
-    header = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except csv.Error as error:
-        raise InputError(f"{where}, line {reader.line_num}: not a CSV ({error}): save it again as CSV") from error
-    columns = lines[0][1] if lines else []
+    columns, rows, delimiter = read_rows(text, (*RESERVED, "label", "labels"), where)
     lower = [name.lower() for name in columns]
     if "path" not in lower:
         header = ", ".join(lower)[:200] or "none"
         raise InputError(f"{where} needs the columns path and label, found: {header}; name them in the first line")
-    rows = [(line, cells + [""] * (len(columns) - len(cells))) for line, cells in lines[1:]]
     several, labels = read_labels(columns, rows, delimiter, task, where)
-    places = {name: lower.index(name) for name in ("path", "group", "split") if name in lower}
+    places = {name: lower.index(name) for name in RESERVED if name in lower}
     found = []
     for (line, cells), names in zip(rows, labels, strict=True):
         said = {name: cells[place] for name, place in places.items()}
@@ -111,13 +103,14 @@ def _rows(text: str, task: Task | None, where: str) -> list[Row]:
             raise InputError(f"{where}, line {line}: the {empty} is empty: fill it in")
         if said.get("split") == "":
             raise InputError(f"{where}, line {line}: the split is empty: write train, val or test")
+        names = tuple(map(composed, names))
         one, many = ("" if several else names[0]), (names if several else ())
-        found.append(Row(line, said["path"], one, many, said.get("group", ""), said.get("split", "")))
+        found.append(Row(line, said["path"], one, many, composed(said.get("group", "")), said.get("split", "")))
     return found
 
 
 def _look_up(row: Row, table: ImageFile, tree: Tree | None) -> Labelled | None:
-    for spelling in dict.fromkeys((row.path, row.path.replace("\\", "/"))):  # as written; then as written on Windows
+    for spelling in spellings(row.path):
         name = posixpath.normpath(spelling)
         if table.member:
             file = tree.files.get(name) if tree else None
@@ -127,5 +120,5 @@ def _look_up(row: Row, table: ImageFile, tree: Tree | None) -> Labelled | None:
             if name.startswith("..") or os.path.isabs(name):  # two spellings, one image
                 name = Path(os.path.relpath(place, table.path.parent)).as_posix()
         if file is not None:
-            return Labelled(name, file, row.label, row.group, row.split, row.several)
+            return Labelled(composed(name), file, row.label, row.group, row.split, row.several)
     return None

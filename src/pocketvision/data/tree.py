@@ -8,16 +8,17 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketvision.data.imagefile import ImageFile, one_line
+from pocketvision.data.imagefile import ImageFile, one_line, open_zip
+from pocketvision.data.leftovers import inside, is_leftover, run_folders
 from pocketvision.errors import InputError
+from pocketvision.progress import say
 
 BLOCK = 512  # bytes; a tar is made of such blocks
-JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what macOS and Windows leave behind; hidden files are skipped as well
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Every file below `root` (a folder, .tar or .zip), hidden ones and system leftovers aside.
+    """Every file below `root` (a folder, .tar or .zip), hidden ones, system leftovers and runs of ours aside.
 
     In a folder that includes pipes and links to nothing: whoever reads them learns what they are.
     """
@@ -55,7 +56,9 @@ def open_tree(path: Path) -> Tree:
     for name in list(files) + sorted(folders):
         while name := posixpath.dirname(name):
             folders.add(name)
-    return Tree(path, dict(sorted(files.items())), frozenset(folders))
+    runs = run_folders(files)
+    kept = {name: file for name, file in sorted(files.items()) if not inside(name, runs)}
+    return Tree(path, kept, frozenset(name for name in folders if not inside(name, runs)))
 
 
 Listing = tuple[dict[str, ImageFile], set[str]]
@@ -71,7 +74,7 @@ def list_folder(root: Path) -> Listing:
             entries = list(scan)
         for entry in entries:
             name = prefix + entry.name
-            if _hidden(entry.name):
+            if is_leftover(entry.name):
                 continue
             if not _is_folder(entry):
                 files[name] = ImageFile(Path(entry.path))
@@ -112,7 +115,10 @@ def list_zip(path: Path) -> Listing:
     """Files and folders of a zip, each file by its member name."""
     files: dict[str, ImageFile] = {}
     folders: set[str] = set()
-    with zipfile.ZipFile(path) as archive:
+    archive, encoding = open_zip(path)
+    with archive:
+        if encoding != "utf-8":
+            _say_encoding(archive, path, encoding)
         for member in archive.infolist():
             name = _inside(member.filename.replace("\\", "/"))  # some Windows tools write backslashes
             if name is None or stat.S_ISLNK(member.external_attr >> 16):
@@ -126,6 +132,16 @@ def list_zip(path: Path) -> Listing:
     return files, folders
 
 
+def _say_encoding(archive: zipfile.ZipFile, path: Path, encoding: str) -> None:
+    """Names that are neither ASCII nor UTF-8 may be read wrong: what they are in is not in the file."""
+    unflagged = (member.filename for member in archive.infolist() if not member.flag_bits & 0x800)
+    first = next(name for name in unflagged if not name.isascii())
+    say(
+        f"{path}: its names are not in UTF-8 and were read as {encoding} (first: {first}): where that is wrong, "
+        "unpack it and give the folder"
+    )
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -136,11 +152,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _inside(name: str) -> str | None:
     """A member's name, normalised; None for the root, for hidden names and for leftovers of the system."""
     name = posixpath.normpath(name).lstrip("/")
-    return None if name in ("", ".") or any(_hidden(part) for part in name.split("/")) else name
-
-
-def _hidden(part: str) -> bool:
-    return part.startswith(".") or part in JUNK
+    return None if name in ("", ".") or any(is_leftover(part) for part in name.split("/")) else name
 
 
 def _check_end(path: Path, end: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
+from pocketvision.data.doctor import Examination, same_pictures
 from pocketvision.data.folds import all_folds, deal_folds, hold_out_fold
 from pocketvision.data.splits import load_splits, save_splits
 from pocketvision.errors import InputError
@@ -53,14 +54,15 @@ class CrossValidation:
     command: str | None = None
     device: str = "auto"
 
-    def run(self, folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
+    def run(self, folder: RunFolder, dataset: Dataset, seen: Examination) -> dict[str, Any]:
         """Fold by fold in `folder`/fold-1 and so on, each resumed or skipped; then the network on all images.
 
-        Returns and writes `{model, file, split, images, top1, top5, top1_interval, top1_mean, top1_std, folds, ...}`:
-        `top1` counts each image once, in the fold that held it out; mean and standard deviation are over the folds.
-        InputError when the data cannot be dealt into so many folds.
+        What `seen` found to be copies of one picture is held out together. Returns and writes
+        `{model, file, split, images, top1, top5, top1_interval, top1_mean, top1_std, folds, ...}`: `top1` counts each
+        image once, in the fold that held it out; mean and standard deviation are over the folds. InputError when
+        the data cannot be dealt into so many folds.
         """
-        dealt = self._deal(folder, dataset)
+        dealt = self._deal(folder, dataset, seen)
         passes: float | None = None
         found: list[dict[str, Any]] = []
         with contextlib.ExitStack() as stack:
@@ -91,11 +93,11 @@ class CrossValidation:
             return None
         return max(0.0, self.seconds - sum(fold["seconds"] for fold in found)) / (self.folds + 1 - len(found))
 
-    def _deal(self, folder: RunFolder, dataset: Dataset) -> Dataset:
+    def _deal(self, folder: RunFolder, dataset: Dataset, seen: Examination) -> Dataset:
         path = folder.out / SPLITS
         if path.is_file():
             return load_splits(path, dataset)
-        dealt = deal_folds(dataset, self.folds, self.recipe.seed)
+        dealt = deal_folds(dataset, self.folds, self.recipe.seed, same_pictures(seen, dataset))
         save_splits(dealt, path)
         return dealt
 

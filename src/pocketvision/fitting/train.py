@@ -134,7 +134,7 @@ def train(
             dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), strict, show)
             if folds is not None:
                 crossed = CrossValidation(folds, make, train_one, recipe, seconds, kept, fresh, show, command, device)
-                return crossed.run(folder, dataset)
+                return crossed.run(folder, dataset, seen)
             return train_one(folder, make(), split_once(folder, dataset, seed, seen), recipe, seconds, more=more)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")

@@ -68,7 +68,7 @@ def _word(severity: str) -> tuple[str, str] | str:
 def _fine(seen: Mapping[str, Any]) -> list[str]:
     """What was looked for and not found."""
     said = []
-    if not seen["unreadable"]:
+    if not seen["unreadable"] and not seen.get("unread"):
         said.append("every image can be read")
     if not seen["duplicates"]:
         said.append("no picture is there twice")

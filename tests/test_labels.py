@@ -1,0 +1,183 @@
+"""A table of labels has one reading, or is refused with the line that has two."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from datafolders import PACKINGS, Packing, plant
+from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.folds import deal_folds
+from pocketvision.data.imagefile import ImageFile
+from pocketvision.data.sources import open_dataset
+from pocketvision.data.splits import split
+from pocketvision.errors import InputError
+
+
+def table(folder: Path, text: str, **options: object) -> Dataset:
+    plant(folder, *(f"{name}.png" for name in "abcdef"))
+    (folder / "labels.csv").write_text(text)
+    return open_dataset(folder, **options)
+
+
+def labels(*names: str) -> str:
+    return "path,label\n" + "".join(f"{path}.png,{name}\n" for path, name in zip("abcdef", names, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "message"),
+    [
+        (
+            ("1", "2", "3", "0"),
+            ["1", "2", "3"],
+            "class 0 of train .* is not among .* other labels are names of classes",
+        ),
+        (("0", "1", "2", "3"), ["1", "2", "3"], "class 0 of train"),
+        (
+            ("ant", "1"),
+            ["ant", "bee"],
+            "class 1 of train .* other labels are names of classes, so that this is no index",
+        ),
+        (("0", "1", "7"), ["ant", "bee"], "class 7 of train"),
+        (("0", "1", "7"), ["7", "8"], "class 0 of train"),  # 7 is a name: 0 and 1 are no indices beside it
+    ],
+)
+def test_labels_are_names_or_indices_never_both(
+    tmp_path: Path, names: tuple[str, ...], classes: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        table(tmp_path / "data", labels(*names), classes=classes)
+
+
+def test_the_splits_of_a_table_are_read_alike(tmp_path: Path) -> None:
+    """In the val rows alone the labels would be names, in those of train indices."""
+    text = "path,label,split\na.png,0,train\nb.png,1,train\nc.png,1,val\n"
+    with pytest.raises(InputError, match="class 0 of train"):
+        table(tmp_path / "data", text, classes=["1", "2"])
+
+
+ROWS = "".join(f"{name}.png,ant,plain\n" for name in "bcde")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'path,label,note\na.png,"ant,plain\n{ROWS}', "line 2: not a CSV .* a quotation mark does not close"),
+        (f'path,label,note\na.png,ant,"plain\n{ROWS}', "line 2: not a CSV .* a quotation mark does not close"),
+        (f'path,label,note\n{ROWS}a.png,"ant"bee,\n', "line 6: not a CSV .* a quotation mark does not close"),
+        (f'path,label,note\na.png,"ant,plain\n{ROWS}f.png,ant",plain\n', "line 2: .* closes only 6 lines on: take it"),
+        (f'path,label,note\na.png,ant,"plain\n{ROWS}f.png,ant,plain"\n', "line 2: .* closes only 6 lines on: take it"),
+        (f'path,label,note\n\n{ROWS}a.png,ant",plain\n', 'line 7: a stray quotation mark in ant": take it away, or'),
+        (f'path,label,note\n"a.png,ant,plain\n{ROWS}', "line 2: not a CSV"),
+        ("path,label\na, b.png,ant\n", "line 2: 3 cells in 2 columns: write a cell that holds a comma in quotation"),
+        ("path;label\na;b.png;ant\n", "line 2: 3 cells in 2 columns: write a cell that holds a semicolon"),
+        ('path,cat,dog\na.png,1,"0\nb.png,0,1\n', "line 2: not a CSV"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_rows_are_not_swallowed(tmp_path: Path, text: str, message: str, ending: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        table(tmp_path / "data", text.replace("\n", ending))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [('"5"" pot"', '5" pot'), ('"ant"', "ant"), (' "ant"', "ant"), ('"ant, black"', "ant, black"), ('5"x"', '5"x"')],
+)
+def test_quotation_marks_that_belong_there(tmp_path: Path, cell: str, name: str) -> None:
+    text = f'path,label,note\na.png,{cell},"over\ntwo lines"\nb.png,bee,5" tall\nc.png,bee,,\n'
+    dataset = table(tmp_path / "data", text)
+    assert sorted(dataset.classes) == sorted([name, "bee"]) and len(dataset.splits["train"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,labels\na.png,cat|dog\nb.png,cat;dog\n", "line 3: names are separated by ; in cat;dog, by | in line 2"),
+        (
+            "path,labels\na.png,cat;dog\nb.png,cat|dog;bird\n",
+            "line 2: names are separated by ; in cat;dog, by | in line 3",
+        ),
+        ('path,labels\na.png,"cat,dog"\nb.png,"dog,bird"\n', "line 2: cat,dog could be one class or several: separate"),
+        ('path,labels\na.png,"cat,dog"\nb.png,cat|bird\n', "line 2: cat,dog could be one class .* separate names by |"),
+        ("path;labels\na.png;cat,dog\nb.png;cat\n", "line 2: cat,dog could be one class or several"),
+        ("path,labels\na.png,cat/dog\nb.png,cat|bird\n", "line 2: cat/dog could be .* write one without /"),
+        ("path,labels\na.png,cat+dog\nb.png,dog\n", "line 2: cat.dog could be one class or several"),
+        ("path,label\na.png,cat|dog\nb.png,cat;dog\nc.png,cat\nd.png,dog\n", "line 3: names are separated by ;"),
+        ('path,label\na.png,"cat,dog"\nb.png,cat\nc.png,dog\n', "line 2: cat,dog could be one class or several: call"),
+        ("path,label\na.png,cat/dog\nb.png,cat\nc.png,dog\n", "line 2: cat/dog could be one class or several: call"),
+    ],
+)
+def test_combinations_are_not_made_into_classes(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("|", r"\|")):
+        table(tmp_path / "data", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ('path,labels\na.png,"Paris, France|Rome, Italy"\nb.png,\n', {"Paris, France", "Rome, Italy"}),
+        ("path,labels\na.png,black/white|grey\nb.png,\n", {"black/white", "grey"}),
+        ('path,label\na.png,"Paris, France"\nb.png,"Rome, Italy"\n', {"Paris, France", "Rome, Italy"}),
+        ("path,label\na.png,salt & pepper\nb.png,salt\n", {"salt & pepper", "salt"}),
+    ],
+)
+def test_names_with_such_signs_stay_names(tmp_path: Path, text: str, classes: set[str]) -> None:
+    assert set(table(tmp_path / "data", text).classes) == classes
+
+
+# --- what belongs together
+
+
+def pairs(number: int = 60, group: bool = False) -> tuple[Dataset, list[list[str]]]:
+    """`number` pictures of two classes, each there twice; where there are groups, the copies are in different ones."""
+    samples = tuple(
+        Sample(ImageFile(Path(f"{i}{copy}.png")), i % 2, f"{i}{copy}", f"{copy}{i // 3}" if group and i % 5 else "")
+        for i in range(number)
+        for copy in "ab"
+    )
+    return Dataset("d", "d", ("x", "y"), {"train": samples}), [[f"{i}a", f"{i}b"] for i in range(number)]
+
+
+def torn(dataset: Dataset, together: list[list[str]]) -> int:
+    home = {sample.name: name for name, part in dataset.splits.items() for sample in part}
+    return sum(len({home[name] for name in names}) > 1 for names in together)
+
+
+@pytest.mark.parametrize("group", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_stay_in_one_fold_and_in_one_split(group: bool, seed: int) -> None:
+    dataset, together = pairs(group=group)
+    dealt = deal_folds(dataset, 5, seed, together)
+    assert torn(dealt, together) == 0 < torn(deal_folds(dataset, 5, seed), together)
+    sizes = [Counter(sample.label for sample in part) for part in dealt.splits.values()]
+    assert all(abs(size[label] - 12) <= (6 if group else 2) for size in sizes for label in (0, 1))
+    assert torn(split(dataset, seed=seed, together=together), together) == 0
+
+
+def test_copies_in_a_given_val_are_dealt_with_those_in_train() -> None:
+    dataset, together = pairs()
+    samples = dataset.splits["train"]
+    given = Dataset("d", "d", ("x", "y"), {"train": samples[::2], "val": samples[1::2]})
+    assert torn(deal_folds(given, 3, 0, together), together) == 0
+
+
+def test_too_few_different_pictures_for_the_folds() -> None:
+    dataset, together = pairs(6)
+    with pytest.raises(InputError, match="has 3 different pictures of class x, too few for 5 folds: give --folds 3"):
+        deal_folds(dataset, 5, 0, together)
+
+
+@pytest.mark.parametrize("pack", PACKINGS[:2])
+def test_several_labels_and_copies(tmp_path: Path, pack: Packing) -> None:
+    folder = plant(tmp_path / "data", *(f"{i}.png" for i in range(24)))
+    (folder / "labels.csv").write_text(
+        "path,labels\n" + "".join(f"{i}.png,{'a|b' if i % 4 < 2 else 'b|c'}\n" for i in range(24))
+    )
+    dataset = open_dataset(pack(folder))
+    together = [[f"{i}.png", f"{i + 1}.png"] for i in range(0, 24, 2)]
+    assert torn(deal_folds(dataset, 3, 0, together), together) == 0
+    assert torn(split(dataset, together=together), together) == 0
