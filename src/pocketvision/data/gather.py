@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pocketvision.data.formats import is_image
 from pocketvision.data.imagefile import ImageFile
-from pocketvision.data.layout import is_image
 from pocketvision.data.sources import ARCHIVES
 from pocketvision.data.tree import open_tree
 from pocketvision.errors import InputError
