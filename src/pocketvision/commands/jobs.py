@@ -30,6 +30,7 @@ from pocketvision.commands.options import (
     complete_model,
 )
 from pocketvision.commands.showing import command_line, console, print_json, show
+from pocketvision.commands.waiting import sleep_when_busy
 from pocketvision.errors import InputError
 from pocketvision.report import columns
 
@@ -78,6 +79,7 @@ def fit(
     check_fit(data, budget, time, threads, runtime, pretrained, limits, more_time, device, log or ())
     out = out or default_out(data, budget)
 
+    sleep_when_busy()
     from pocketvision.fitting.job import fit as run
     from pocketvision.report.terminal import verdict_panel
 
@@ -145,6 +147,7 @@ def train(
         data, model, width, resolution, channels, groups, bypass, pretrained, epochs, time, lr, folds, changes,
         more_time, device, log or (),
     )  # fmt: skip
+    sleep_when_busy()
     from pocketvision.fitting.train import train as run
     from pocketvision.progress import is_first_process
 

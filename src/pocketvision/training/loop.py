@@ -27,6 +27,7 @@ from pocketvision.training.run import Run
 from pocketvision.training.speed import Speeds, measure
 from pocketvision.training.state import read_notes
 from pocketvision.training.step import Step
+from pocketvision.training.threads import restored_threads, thread_counts, use_threads
 
 STATE_FILE = "state/training.safetensors"
 
@@ -54,6 +55,9 @@ class Trainer:
         keep_freed_memory()
         self.recipe, self.limit, self.passes, self.loggers, self.label = recipe, seconds, passes, loggers, label
         self.accelerator: Accelerator = make_accelerator(device)
+        several = self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1
+        self.thread_counts = thread_counts(torch.get_num_threads()) if several else [torch.get_num_threads()]
+        self.threads = torch.get_num_threads()  # until they are measured
         self.show = show and self.accelerator.is_main_process
         self.net = net.to(self.accelerator.device).to(memory_format=torch.channels_last)
         p = net.preprocessing
@@ -79,9 +83,11 @@ class Trainer:
         optimizer = make_optimizer(self.net, self.recipe)
         history, planned, begun = self._begin(state, more)
         run = Run(self, out, state, history, planned)
-        if begun is not None:
-            run.load(optimizer, begun)
-        return run.train(optimizer)
+        with restored_threads():
+            if begun is not None:
+                run.load(optimizer, begun)
+            use_threads(self.threads)
+            return run.train(optimizer)
 
     def _begin(self, state: Path | None, more: More | None) -> tuple[History, Plan, dict[str, Any] | None]:
         """History and plan, new or from the state of an earlier run; and its notes, if there is such a state."""
@@ -94,7 +100,12 @@ class Trainer:
             return history, self._plan(found, left, 0, 0.0), None
         notes = read_notes(state)
         self._refuse_another(state, notes)
-        history, planned = History.from_notes(self.recipe, notes), Plan(**notes["plan"])
+        try:
+            history, planned = History.from_notes(self.recipe, notes), Plan(**notes["plan"])
+        except (KeyError, TypeError):
+            raise InputError(
+                f"{state} was written by another version of pocketvision: start the run again with --fresh"
+            ) from None
         history.seconds = max(history.seconds, lost.seconds if lost else 0.0)
         epochs = len(history.epochs)
         self.limit = more.seconds if more else self.limit

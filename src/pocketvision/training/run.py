@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from pocketvision.data.loader import mixed
-from pocketvision.progress import Steps
+from pocketvision.progress import Steps, say
 from pocketvision.training.average import averaged
 from pocketvision.training.divergence import Divergence, all_finite, is_finite
 from pocketvision.training.history import History, Part
@@ -21,8 +21,9 @@ from pocketvision.training.loggers import start_loggers
 from pocketvision.training.modes import quicken_statistics, set_training
 from pocketvision.training.optimizer import set_rates
 from pocketvision.training.pace import Pace
-from pocketvision.training.plan import Plan, replan, sides
+from pocketvision.training.plan import Plan, replan, sides, size_share
 from pocketvision.training.state import load_state, save_state
+from pocketvision.training.threads import ThreadWatch
 
 if TYPE_CHECKING:
     from pocketvision.training.loop import Trainer
@@ -47,6 +48,8 @@ class Run:
             self.modules["best"] = self.best
         self.saved: float | None = None  # passes that the state reaches
         self.pace = Pace(self.elapsed())
+        told = say if trainer.show else lambda _: None
+        self.watch = ThreadWatch(trainer.thread_counts, history.images_per_second or None, told)
         self.sampler.side_at = sides(self.recipe, self.net.preprocessing.resolution, lambda: self.planned)
 
     def load(self, optimizer: Optimizer, notes: dict[str, Any]) -> None:
@@ -56,6 +59,13 @@ class Run:
         if self.accelerator.scaler is not None and notes["scaler"]:
             self.accelerator.scaler.load_state_dict(notes["scaler"])
         self.saved = self.history.passes
+        if self.trainer.threads != notes["threads"] and len(self.trainer.thread_counts) > 1:
+            self.trainer.threads = min(notes["threads"], max(self.trainer.thread_counts))
+        if self.trainer.threads != notes["threads"] and self.trainer.show:
+            say(
+                f"the run was begun with {notes['threads']} threads and goes on with {self.trainer.threads}: "
+                "the last digits of its sums differ from those of an unbroken run"
+            )
 
     def train(self, optimizer: Optimizer) -> History:
         """To the end of the plan; the network then has the averaged weights, or with patience the best ones."""
@@ -112,6 +122,7 @@ class Run:
             before, at = at, self.elapsed()
             part.seconds += at - before
             self.pace.step(at, self.recipe, along)
+            self.watch.step(at - before, len(labels) * size_share(self.recipe, along) ** 2)
             self._keep_to_the_time(at)
             note = f"epoch {epoch + 1} loss {part.loss_sum / part.images:.3f}"
             progress.done(self.history.passes, note, self.planned.epochs)
@@ -185,6 +196,7 @@ class Run:
             **self.history.to_json(),
             "plan": self.planned.to_json(),
             "spec": self.net.spec.to_json(),
+            "threads": torch.get_num_threads(),
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
         save_state(self.state, self.modules, optimizer, notes)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
+from pocketvision.network import Network
+from pocketvision.progress import say
 from pocketvision.training.modes import set_training
 from pocketvision.training.optimizer import make_optimizer
+from pocketvision.training.threads import best_count, compare_threads, explain, restored_threads, use_threads
 
 if TYPE_CHECKING:
     from pocketvision.training.loop import Trainer
@@ -43,23 +48,43 @@ def measure(trainer: Trainer) -> Speeds:
     loader = iter(trainer.train_batches)
     images, labels = next(loader)
 
-    def train(count: int) -> None:
+    def train(count: int) -> int:
         trainer.step(net, optimizer, images[:count], labels[:count])
+        return count
 
-    count, taken = affordable_count(train, len(images), seconds / 4)
+    with restored_threads():
+        if len(trainer.thread_counts) > 1:
+            use_threads(1)  # the safe one: others may take ten times as long on a busy machine
+            few, _ = affordable_count(train, len(images), seconds / 8)
+            rates = compare_threads(lambda: train(few), trainer.thread_counts, seconds / 4)
+            trainer.threads, seconds = best_count(rates), seconds / 2
+            if trainer.show:
+                say(explain(rates))
+        speed = _training(trainer, net, optimizer, train, loader, (images, labels), seconds)
+        return Speeds(speed, _reading(trainer, seconds / 4), _validating(trainer, net, seconds / 4))
+
+
+def _training(
+    trainer: Trainer,
+    net: Network,
+    optimizer: Optimizer,
+    train: Callable[[int], int],
+    loader: Iterator[Any],
+    first: tuple[Tensor, Tensor],
+    seconds: float,
+) -> float:
+    """Images per second in training on `first`, a batch, and what else the loader gives."""
+    whole = len(first[0])
+    count, taken = affordable_count(train, whole, seconds / 4)
     began, done = time.monotonic(), 0
-    if count < len(images):
-        speed = count / taken
-    else:
-        train(count)  # the first one of a size allocates
-        began = time.monotonic()
-        for batch, answers in itertools.chain(loader, itertools.repeat((images, labels))):
-            trainer.step(net, optimizer, batch, answers)
-            done += len(batch)
-            if time.monotonic() - began > seconds or done >= MOST_STEPS * len(images):
-                break
-        speed = done / (time.monotonic() - began)
-    return Speeds(speed, _reading(trainer, seconds / 4), _validating(trainer, net, seconds / 4))
+    if count < whole:
+        return count / taken
+    for batch, answers in itertools.chain(loader, itertools.repeat(first)):
+        trainer.step(net, optimizer, batch, answers)
+        done += len(batch)
+        if time.monotonic() - began > seconds or done >= MOST_STEPS * whole:
+            break
+    return done / (time.monotonic() - began)
 
 
 def affordable_count(work: Callable[[int], object], most: int, seconds: float) -> tuple[int, float]:
