@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from pocketvision.data.image import preprocessing_for
 from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import profile_nodes as nodes
-from pocketvision.measure.latency import Latency
+from pocketvision.measure.calls import TimedCall
+from pocketvision.measure.latency import summarise
 from pocketvision.measure.onnx_graph import read_graph
 from pocketvision.measure.onnx_profile import Event, Profile, end_profile, read_profile
 from pocketvision.measure.pixels import random_pixels
@@ -39,8 +41,8 @@ def tiny() -> Network:
     return net.eval()
 
 
-def latency(rounds: int, calls: int) -> Latency:
-    return Latency(1.0, 1.0, 1.0, 1.0, 1.0, rounds, calls)
+def timed(rounds: int, calls: int) -> list[list[TimedCall]]:
+    return [[TimedCall(1e-3)] * calls] * rounds
 
 
 # Usual runs
@@ -49,17 +51,25 @@ def latency(rounds: int, calls: int) -> Latency:
 def test_usual_runs_are_the_middle_half_of_those_that_were_timed() -> None:
     """Of two rounds of one uncounted call and four that count, after three that warm up."""
     runs = [5.0, 5.0, 5.0, *(5.0, 1.0, 8.0, 3.0, 4.0), *(5.0, 2.0, 7.0, 6.0, 9.0)]
-    assert usual_runs(runs, latency(2, 8), lambda run: run) == [3, 4, 6, 7]
-    assert usual_runs(runs, latency(2, 8), lambda run: -run) == [7, 6, 4, 3]
+    assert usual_runs(runs, timed(2, 4), lambda run: run) == ([3, 4, 6, 7], mean)
+    assert usual_runs(runs, timed(2, 4), lambda run: -run) == ([7, 6, 4, 3], mean)
+
+
+def test_runs_that_waited_are_not_usual() -> None:
+    """Preempted for 4 ms, then cold: what counts are the calls before that. Where all waited, the shortest quarter."""
+    calls = [TimedCall(1e-3), TimedCall(1e-3), TimedCall(5e-3, 4e-3), TimedCall(2e-3, after=0.0)]
+    assert usual_runs([9.0, 1.0, 1.1, 5.0, 2.0], [calls], lambda run: run) == ([1.0, 1.1], mean)
+    waited = [TimedCall(5e-3, 4e-3, after=0.0)] * 4
+    assert usual_runs([9.0, 5.0, 4.0, 6.0, 7.0], [waited], lambda run: run) == ([4.0], median)
 
 
 def test_few_runs_are_all_usual() -> None:
-    assert usual_runs([9.0, 3.0, 1.0, 2.0], latency(1, 3), lambda run: run) == [1, 2, 3]
+    assert usual_runs([9.0, 3.0, 1.0, 2.0], timed(1, 3), lambda run: run) == ([1, 2, 3], mean)
 
 
 def test_what_is_spent_adds_up() -> None:
     made = [(BEFORE, "elementwise", 1.0), (0, "pointwise", 2.0), ("head", "pointwise", 3.0), (AFTER, "dense", 0.5)]
-    spent = Spent(latency(6, 18), tuple(Operation(row, "", kind, ms, "") for row, kind, ms in made), "1", "")
+    spent = Spent(summarise(timed(6, 3)), tuple(Operation(row, "", kind, ms, "") for row, kind, ms in made), "1", "")
     assert spent.sum_ms == 6.5 and spent.between_ms == -5.5
     assert {kind: ms for kind, ms in spent.by_kind().items() if ms} == {"pointwise": 5.0}
     assert set(spent.by_kind()) == set(TIME_KINDS) and [each.ms for each in spent.of_row("head")] == [3]
@@ -182,7 +192,9 @@ def test_row_times_and_profile_say_the_same_of_one_profile(tmp_path: Path) -> No
     runs, nodes = by_part(found)
     assert set(nodes) == {PIXELS, HEAD, *range(len(net.trunk))} and sum(nodes.values()) == len(found.runs[0])
     for run, events in zip(runs, found.runs, strict=True):
-        spent = Spent(latency(1, 3), located(net, found.graph, [(event, event.us) for event in events], 0), "", "")
+        spent = Spent(
+            summarise(timed(1, 3)), located(net, found.graph, [(event, event.us) for event in events], 0), "", ""
+        )
         assert 1e3 * run[PIXELS] == pytest.approx(sum(operation.ms for operation in spent.of_row(BEFORE)))
         for row in range(len(net.trunk)):
             assert 1e3 * run[row] == pytest.approx(sum(operation.ms for operation in spent.of_row(row)))

@@ -13,10 +13,11 @@ import numpy as np
 import onnxruntime
 
 from pocketvision.measure import profile_nodes as nodes
-from pocketvision.measure.latency import Latency, time_interleaved
+from pocketvision.measure.latency import summarise, take_rounds
 from pocketvision.measure.onnx_profile import Event, end_profile, rows_of
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.pixels import random_pixels
+from pocketvision.measure.quiet import Rounds
 from pocketvision.measure.spent import Operation, Spent, usual_runs
 from pocketvision.network import Network
 from pocketvision.runtimes import onnxruntime as runtime
@@ -52,13 +53,14 @@ def spend(net: Network, threads: int = 1, rounds: int = 15, exported: str | Path
                 "long": partial(chains[1].run, None, {"x": one}),
                 "chain, profiled": partial(chain_profiled.run, None, {"x": one}),
             }
-            taken = time_interleaved(calls, threads, rounds)
-        trivial_ms = (taken["long"].median_ms - taken["short"].median_ms) / (LONG - SHORT)
+            taken = take_rounds(calls, threads, rounds)
+        trivial_ms = (summarise(taken["long"]).median_ms - summarise(taken["short"]).median_ms) / (LONG - SHORT)
         in_profile = usual(end_profile(chain_profiled, folder / "chain").runs, taken["chain, profiled"])
         overhead_ms = mean(us for _, us in in_profile) / 1e3 - trivial_ms
         profile = end_profile(profiled.session, folder / "profile")
     found = usual(profile.runs, taken["network, profiled"])
-    return Spent(taken["network"], located(net, profile.graph, found, overhead_ms), plain.version, HOW, overhead_ms)
+    operations = located(net, profile.graph, found, overhead_ms)
+    return Spent(summarise(taken["network"]), operations, plain.version, HOW, overhead_ms)
 
 
 def located(net: Network, graph: Any, ran: Sequence[tuple[Event, float]], overhead_ms: float) -> tuple[Operation, ...]:
@@ -76,10 +78,10 @@ def located(net: Network, graph: Any, ran: Sequence[tuple[Event, float]], overhe
     return tuple(found)
 
 
-def usual(runs: Sequence[list[Event]], latency: Latency) -> list[tuple[Event, float]]:
-    """Each node and its microseconds in a usual one of the calls that `latency` is about."""
-    kept = usual_runs(runs, latency, lambda run: sum(event.us for event in run))
-    return [(same[0], mean(event.us for event in same)) for same in zip(*kept, strict=True)]
+def usual(runs: Sequence[list[Event]], rounds: Rounds) -> list[tuple[Event, float]]:
+    """Each node and its microseconds in a usual one of the calls that were timed as `rounds`."""
+    kept, average = usual_runs(runs, rounds, lambda run: sum(event.us for event in run))
+    return [(same[0], average(event.us for event in same)) for same in zip(*kept, strict=True)]
 
 
 def _session(

@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from statistics import mean
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -15,8 +14,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pocketvision.blocks.squeeze_excite import SqueezeExcite
-from pocketvision.measure.latency import Latency, time_interleaved
+from pocketvision.measure.latency import summarise, take_rounds
 from pocketvision.measure.parts import kind_of, parts
+from pocketvision.measure.quiet import Rounds
 from pocketvision.measure.spent import Operation, Spent, usual_runs
 from pocketvision.network import Network
 from pocketvision.runtimes.torch import thread_count
@@ -53,7 +53,7 @@ def spend(net: Network, threads: int = 1, rounds: int = 15) -> Spent:
         }
         # OpenMP starts its helpers now, on all CPUs: those that start while pinned stay there for the process's life.
         plain(image)
-        taken = time_interleaved(calls, threads, rounds)
+        taken = take_rounds(calls, threads, rounds)
     row_ms, leaf_ms = row_clock.usual(taken["rows"]), leaf_clock.usual(taken["leaves"])
     moved_ms = moves.usual(taken["calls"])
     operations: list[Operation] = []
@@ -63,7 +63,7 @@ def spend(net: Network, threads: int = 1, rounds: int = 15) -> Spent:
         moved = min(remains, moved_ms.get(number, 0.0))
         rest = [(kind, ms) for kind, ms in (("shuffle", moved), ("elementwise", remains - moved)) if ms > 0]
         operations += [*inside, *(Operation(part.row, "", kind, ms, "between the modules") for kind, ms in rest)]
-    return Spent(taken["network"], tuple(operations), str(torch.__version__), HOW)
+    return Spent(summarise(taken["network"]), tuple(operations), str(torch.__version__), HOW)
 
 
 def _leaves_of(row: int | str, module: nn.Module, leaf_ms: Mapping[nn.Module, float]) -> Iterable[Operation]:
@@ -89,10 +89,10 @@ class _Runs(Generic[Key]):
     def __init__(self) -> None:
         self.runs: list[defaultdict[Key, float]] = []
 
-    def usual(self, latency: Latency) -> dict[Key, float]:
-        """ms of each key in a usual one of the calls that `latency` is about."""
-        kept = usual_runs(self.runs, latency, lambda run: sum(run.values()))
-        return {key: 1e3 * mean(run[key] for run in kept) for key in kept[0]}
+    def usual(self, rounds: Rounds) -> dict[Key, float]:
+        """ms of each key in a usual one of the calls that were timed as `rounds`."""
+        kept, average = usual_runs(self.runs, rounds, lambda run: sum(run.values()))
+        return {key: 1e3 * average(run[key] for run in kept) for key in kept[0]}
 
 
 class _Clock(_Runs[nn.Module]):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import mean, median
 from typing import Any, TypeVar
 
 from pocketvision.measure.latency import Latency
 from pocketvision.measure.parts import KINDS
+from pocketvision.measure.quiet import Rounds, is_clear
 
 # What an engine does besides the kinds of layer: channel shuffles, concatenations, splits and the arithmetic of their
 # shapes; and changes of the layout in memory that only the engine's own kernels ask for.
 TIME_KINDS = (*KINDS, "shuffle", "layout")
 Run = TypeVar("Run")
+Average = Callable[[Iterable[float]], float]
 BEFORE, AFTER = "input", "output"  # what is done to the pixels before the first row, and to the logits
 
 
@@ -79,18 +82,23 @@ class Spent:
         return found
 
 
-def usual_runs(runs: Sequence[Run], latency: Latency, total: Callable[[Run], float]) -> list[Run]:
-    """Of the runs of a call that `time_interleaved` timed, the middle half by their total.
+def usual_runs(runs: Sequence[Run], rounds: Rounds, total: Callable[[Run], float]) -> tuple[list[Run], Average]:
+    """Of the runs of a call that `take_rounds` timed as `rounds`, the middle half by their total, and how to average.
 
     The mean of a part over these is the part of a usual run: such parts add up to a usual whole, which medians of
     single parts do not where a machine interrupts now this part and now that. `runs` are all since the call was made;
-    what went before the rounds, and the first of each turn, which refills the caches, is left out.
+    what went before the rounds, and the first of each turn, which refills the caches, is left out, and so are runs that
+    waited for a CPU or came after a wait. Where a quarter or less would remain, it is the quarter with the least totals
+    (at least one), and the median of a part: few runs waited in that very part.
     """
-    turn = 1 + latency.calls // latency.rounds
-    timed = runs[len(runs) - turn * latency.rounds :]
-    ordered = sorted((run for number, run in enumerate(timed) if number % turn), key=total)
-    cut = len(ordered) // 4
-    return ordered[cut : len(ordered) - cut]
+    timed = runs[len(runs) - sum(1 + len(turn) for turn in rounds) :]
+    calls = [call for turn in rounds for call in (None, *turn)]  # None: the one that is not counted
+    found = [(run, call) for run, call in zip(timed, calls, strict=True) if call is not None]
+    clear = sorted((run for run, call in found if is_clear(call)), key=total)
+    if 4 * len(clear) <= len(found):
+        return sorted((run for run, _ in found), key=total)[: max(1, len(found) // 4)], median
+    cut = len(clear) // 4
+    return clear[cut : len(clear) - cut], mean
 
 
 def total(operations: Iterable[Operation]) -> float:
