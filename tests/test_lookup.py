@@ -268,7 +268,7 @@ def test_a_table_of_something_else_is_refused(clock: Machine, monkeypatch: pytes
         ({"specs": []}, "nothing to time"),
         ({"specs": SPECS, "runtime": "abacus"}, "choose one of onnxruntime, torch"),
         ({"specs": SPECS, "threads": -1}, "give at least 1"),
-        ({"specs": SPECS, "threads": 4096}, r"cannot measure 4096 threads: this process may use \d+ core"),
+        ({"specs": SPECS, "threads": 4096}, r"cannot use 4096 threads: this process may use \d+ core"),
     ],
 )
 def test_bad_input(options: dict[str, Any], message: str) -> None:
@@ -289,7 +289,7 @@ def test_the_cores_of_another_device_are_asked_there(clock: Machine, monkeypatch
             yield SimpleNamespace(ask=ask)
 
     monkeypatch.setattr(lookup, "place_of", lambda device: Elsewhere())
-    with pytest.raises(InputError, match="cannot measure 9 threads: a process on ssh://board may use 8 cores"):
+    with pytest.raises(InputError, match="cannot use 9 threads: a process on ssh://board may use 8 cores"):
         table(SPECS, threads=9, device="ssh://board", show=False)
     assert asked == [{}]  # before any peak is measured there
     assert table(SPECS, threads=8, device="ssh://board", show=False).threads == 8

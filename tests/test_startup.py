@@ -51,7 +51,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "time without unit": ([*FIT, "--time", "5"], "time '5': give a number with a unit"),
     "more time without unit": ([*FIT, "--more-time", "5"], "more-time '5'"),
     "no threads": ([*FIT, "--threads", "0"], "0 threads: give 1 or more"),
-    "more threads than cores": ([*FIT, "--threads", "9999"], "cannot measure 9999 threads"),
+    "more threads than cores": ([*FIT, "--threads", "9999"], "cannot use 9999 threads"),
     "size without unit": ([*FIT, "--max-size", "4"], "max-size '4'"),
     "count that is none": ([*FIT, "--max-params", "many"], "max-params 'many'"),
     "runtime of fit": ([*FIT, "--runtime", "tflite"], "tflite"),

@@ -144,6 +144,8 @@ def evaluate(
         from pocketvision.loading import load
 
         model = load(model)
+    if not hasattr(model, "predict"):
+        raise InputError(f"cannot evaluate {model!r} ({type(model).__name__}): give a network, or the file of one")
     dataset = open_dataset(data, model.classes, download, model.task)
     name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     if not dataset.splits.get(name):

@@ -48,6 +48,9 @@ def export(
     file appears at `path` only after it has passed.
     """
     check_export(to, path)
+    from pocketvision.network import require_network
+
+    require_network(net, "export")
     from pocketvision.measure.count_spec import count_spec
     from pocketvision.runtimes import torch as torch_runtime
     from pocketvision.runtimes.verify import compare

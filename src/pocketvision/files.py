@@ -50,6 +50,12 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     _sync_folder(path.parent)
 
 
+def require_path_like(value: object, what: str) -> None:
+    """InputError unless `value` is the text or the Path that names a place; `what` is what it should be of."""
+    if not isinstance(value, str | os.PathLike):
+        raise InputError(f"{value!r} ({type(value).__name__}) is no {what}: give its path or name as text")
+
+
 def file_name(text: str) -> str:
     """`text`, which may be anything, as the name of one file or folder: what could lead elsewhere becomes "_"."""
     return re.sub(r"[^\w.+()\[\] -]|^\.+", "_", text)[:200] or "_"

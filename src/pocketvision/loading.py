@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketvision.errors import InputError
+from pocketvision.files import require_path_like
 from pocketvision.runtimes import SUFFIXES
+from pocketvision.runtimes.cores import check_threads
 from pocketvision.runtimes.packed import is_packed
+from pocketvision.validation import require_threads
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -33,6 +36,10 @@ def load(path: str | Path, threads: int = 0) -> Network | Exported:
     transformers or timm (`config.json` beside the weights), and "hf:owner/name" is downloaded from the Hugging Face
     Hub. `threads` is for exported files (0: all cores). InputError says what is wrong with a file.
     """
+    require_path_like(path, "model file")
+    if threads:
+        require_threads(threads)
+        check_threads(threads)
     if str(path).startswith("hf:"):
         from pocketvision.weights import hub
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import Task
 from pocketvision.data.image import Preprocessing, preprocessing_for
+from pocketvision.errors import InputError
 from pocketvision.spec import Init, Spec
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ class Network(nn.Module):
         return self.head(self.trunk(x))
 
     def predict(self, images: Any) -> list[Result]:
-        """One Result for each image: a path, PIL image or H x W x C uint8 array, or a list of them."""
+        """One Result for each image: a path, PIL image, array or tensor, or a list of them.
+
+        See `pocketvision.runtimes.predictor.predict`.
+        """
         from pocketvision.runtimes import torch as runtime
         from pocketvision.runtimes.predictor import predict
 
@@ -69,6 +73,13 @@ class Network(nn.Module):
         from pocketvision.weights import pretrained
 
         return pretrained.push_to_hub(self, repo_id, token, private)
+
+
+def require_network(net: object, what: str) -> None:
+    """InputError for what is no Network; `what` is what should be done with one."""
+    if not isinstance(net, Network):
+        kind = "an exported file, its architecture is gone" if hasattr(net, "runnable") else type(net).__name__
+        raise InputError(f"cannot {what} {net!r} ({kind}): give a Network, of create_model or load")
 
 
 def features(net: Network, x: Tensor) -> dict[int, Tensor]:

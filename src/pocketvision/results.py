@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.finite import require_finite_answers
+
+
+class Answer(NamedTuple):
+    """One class and its probability; `index` is its place among the network's outputs."""
+
+    index: int  # type: ignore[assignment]  # instead of tuple's method of that name
+    name: str
+    probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,27 +37,44 @@ class Result:
         require_finite_answers(np.asarray(self.probabilities)[None], self.image or "an image")
 
     @property
+    def best(self) -> Answer:
+        """The most probable class."""
+        return self.top(1)[0]
+
+    @property
+    def index(self) -> int:
+        """Of the most probable class, its place among the network's outputs."""
+        return self.best.index
+
+    @property
+    def name(self) -> str:
+        """Of the most probable class, its name."""
+        return self.best.name
+
+    @property
+    def probability(self) -> float:
+        """Of the most probable class, its probability."""
+        return self.best.probability
+
+    @property
     def unsure(self) -> bool:
         """Is the best answer less probable than the threshold?"""
         return self.threshold is not None and float(self.probabilities.max()) < self.threshold
 
-    def top(self, k: int = 5) -> list[tuple[int, str, float]]:
+    def top(self, k: int = 5) -> list[Answer]:
         """The `k` most probable classes, best first: (index, name, probability). Fewer when there are fewer classes."""
         best = np.argsort(-self.probabilities, kind="stable")[: max(0, k)]
-        return [(int(index), self.classes[index], float(self.probabilities[index])) for index in best]
+        return [Answer(int(index), self.classes[index], float(self.probabilities[index])) for index in best]
 
-    def labels(self, threshold: float = 0.5) -> list[tuple[int, str, float]]:
+    def labels(self, threshold: float = 0.5) -> list[Answer]:
         """All classes with at least the probability `threshold`, best first, as in `top`; perhaps none."""
-        return [entry for entry in self.top(len(self.classes)) if entry[2] >= threshold]
+        return [entry for entry in self.top(len(self.classes)) if entry.probability >= threshold]
 
     def to_json(self, k: int = 5) -> dict[str, Any]:
         """`{image, unsure, top: [{index, name, probability}]}` with the `k` best; in "multilabel" `labels` too."""
-
-        def named(entries: list[tuple[int, str, float]]) -> list[dict[str, Any]]:
-            return [dict(zip(("index", "name", "probability"), entry, strict=True)) for entry in entries]
-
-        several = {"labels": named(self.labels())} if self.task == "multilabel" else {}
-        return {"image": self.image, "unsure": self.unsure, "top": named(self.top(k)), **several}
+        several = {"labels": [entry._asdict() for entry in self.labels()]} if self.task == "multilabel" else {}
+        top = [entry._asdict() for entry in self.top(k)]
+        return {"image": self.image, "unsure": self.unsure, "top": top, **several}
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))

@@ -47,6 +47,8 @@ def parse_bytes(text: str, what: str) -> int:
 
 
 def _parse(text: str, what: str, units: dict[str, float], wanted: str) -> int:
+    if not isinstance(text, str):
+        raise InputError(f"{what} {text!r}: give text with {wanted}")
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)", text.strip().lower())
     if not match or match[2] not in units:
         raise InputError(f"{what} {text!r}: give {wanted}")

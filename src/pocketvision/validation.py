@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from numbers import Integral, Real
 
 from pocketvision.errors import InputError
 
@@ -41,6 +42,8 @@ SPLITS = ("train", "val", "test")
 
 def require_family(name: str) -> None:
     """InputError, with the nearest name, for what is no family's name and no variant of one."""
+    if not _is_text(name):
+        raise InputError(f"{name!r} is no model: give a name, such as 'mobilenet_v2'")
     if not any(re.fullmatch(rf"{re.escape(family)}(_.*)?", name) for family in FAMILIES):
         raise unknown_model(name, FAMILIES)
 
@@ -74,9 +77,16 @@ def check_dials(
     bypass: str | None = None,
 ) -> None:
     """InputError for what no network called `name` can take; None is what was not given."""
+    sides = resolution if isinstance(resolution, tuple) else () if resolution is None else (resolution,)
+    if width is not None and not _is_number(width):
+        raise InputError(f"width {width!r} of {name}: give a number, such as 0.5 or 1.0")
+    if not all(_is_whole(side) for side in sides) or len(sides) > 2:
+        raise InputError(f"resolution {resolution!r} of {name}: give whole pixels, such as 224 or (192, 256)")
+    for what, number in (("classes", classes), ("channels", channels)):
+        if number is not None and not _is_whole(number):
+            raise InputError(f"{what} {number!r} of {name}: give a whole number")
     if width is not None and not 0 < width <= 10:
         raise InputError(f"width {width:g} of {name}: give a multiplier above 0 and up to 10, such as 0.5 or 1.0")
-    sides = resolution if isinstance(resolution, tuple) else () if resolution is None else (resolution,)
     if not all(1 <= side <= 4096 for side in sides):
         raise InputError(f"resolution {resolution} of {name}: give pixels from 1 to 4096, such as 224")
     if classes is not None and classes < 1:
@@ -86,6 +96,32 @@ def check_dials(
     for dial, value in (("groups", groups), ("bypass", bypass)):
         if value is not None:
             _check_dial(name, dial, value)
+
+
+def require_class_names(classes: Iterable[str]) -> tuple[str, ...]:
+    """The names as a tuple. InputError for none, for what is no name, and for two classes with one name."""
+    names = [classes] if isinstance(classes, str) else list(classes)
+    if isinstance(classes, str) or not names:
+        raise InputError(f"classes {classes!r}: give their number, or a list of names such as ['ant', 'bee']")
+    for name in names:
+        if not _is_text(name):
+            raise InputError(f"classes {names!r}: {name!r} is no name; give each class one")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"classes {names!r}: {twice!r} is there twice; give each class a name of its own")
+    return tuple(str(name) for name in names)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _check_dial(name: str, dial: str, value: int | str) -> None:
@@ -99,6 +135,8 @@ def _check_dial(name: str, dial: str, value: int | str) -> None:
 
 def require_threads(threads: int) -> None:
     """InputError for fewer than one."""
+    if not _is_whole(threads):
+        raise InputError(f"threads {threads!r}: give a whole number")
     if threads < 1:
         raise InputError(f"{threads} threads: give 1 or more")
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from pocketvision.data.arrays import as_array, from_fractions, with_channels_first
 from pocketvision.data.formats import INSTALL_HEIF, heif_installed, is_heif
 from pocketvision.data.imagefile import ImageFile, one_line
 from pocketvision.errors import InputError
@@ -106,8 +107,13 @@ def _upright(image: Image.Image, channels: int) -> Pixels:
 
 
 def from_array(array: NDArray[Any], channels: int) -> Pixels:
-    """uint8 H x W or H x W x C (RGB order) -> uint8 H x W x channels. Raises ValueError for anything else."""
-    array = np.asarray(array)
+    """H x W or H x W x C (RGB order), uint8 or floats from 0 to 1, or a tensor -> uint8 H x W x channels.
+
+    Raises ValueError for anything else.
+    """
+    array = as_array(array, channels)
+    if array.dtype.kind == "f" and array.ndim in (2, 3):
+        array = from_fractions(array)
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         raise ValueError(f"it is {array.dtype} of shape {array.shape}, not uint8 height x width (x channels)")
     array = array[:, :, None] if array.ndim == 2 else array
@@ -117,7 +123,8 @@ def from_array(array: NDArray[Any], channels: int) -> Pixels:
         return array
     if found in (1, 3, 4) and channels in (1, 3):
         return from_pil(Image.fromarray(array[:, :, 0] if found == 1 else array), channels)
-    raise ValueError(f"it has {found} channels, the network takes {channels}")
+    hint = with_channels_first(array, channels)
+    raise ValueError(f"it has {found} channels, the network takes {channels}{hint}")
 
 
 def refuse_bomb(pixels: int) -> None:

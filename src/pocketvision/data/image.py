@@ -34,7 +34,8 @@ __all__ = [
 def prepare(image: str | Path | ImageFile | bytes | Image.Image | NDArray[Any], p: Preprocessing) -> Pixels:
     """Any image -> the uint8 H x W x C pixels at `p.resolution` that the network sees. The one path, used everywhere.
 
-    Bytes are an encoded image; arrays are uint8, H x W or H x W x C in RGB order. Raises InputError when the image
+    Bytes are an encoded image; arrays are H x W or H x W x C in RGB order, uint8 or floats from 0 to 1; PyTorch's
+    tensors C x H x W too. Raises InputError when the image
     cannot be read or used.
     """
     if isinstance(image, str | Path):

@@ -15,6 +15,7 @@ from pocketvision.data.othertasks import described
 from pocketvision.data.table import read_table
 from pocketvision.data.tree import open_tree
 from pocketvision.errors import InputError
+from pocketvision.files import require_path_like
 
 ARCHIVES = (".tar", ".zip")
 COMPRESSED = (".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -32,6 +33,7 @@ def open_dataset(
     data are for; else the data say whether an image has one class or several (see `labelcells`).
     Raises InputError for data that cannot be read or understood, and for a class that is not in the class map.
     """
+    require_path_like(data, "data")
     if _is_builtin(data):
         name = source = str(data)
         layout = _read(builtin_path(name, download), classes, task)
@@ -50,6 +52,7 @@ def open_dataset(
 
 def require_data(data: str | Path) -> None:
     """InputError, with the nearest name, for what is neither built in nor there; nothing is opened."""
+    require_path_like(data, "data")
     if not _is_builtin(data):
         _require_path(Path(data).expanduser(), str(data))
 

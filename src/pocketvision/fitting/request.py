@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pocketvision.data.sources import require_data
 from pocketvision.errors import InputError
-from pocketvision.files import require_path
+from pocketvision.files import require_path, require_path_like
 from pocketvision.fitting.limits import Limits
 from pocketvision.loading import is_file
 from pocketvision.measure.remote import is_remote, read_address
@@ -78,6 +78,7 @@ def check_train(
 ) -> float | None:
     """The seconds for training, None without a limit. InputError for the first value that is wrong."""
     seconds = parse_duration(time, "time") if time is not None else None
+    require_path_like(model, "model")
     if is_weights(model):
         if any(value is not None for value in (width, groups, bypass, pretrained)):
             raise InputError(

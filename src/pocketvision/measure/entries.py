@@ -49,6 +49,8 @@ def named(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Mo
         found = dict(models)
     else:
         for model in [models] if isinstance(models, str) or not isinstance(models, Iterable) else models:
+            if not isinstance(model, FILES) and not hasattr(model, "spec"):
+                raise InputError(f"cannot time {model!r} ({type(model).__name__}): give a Network or an exported file")
             name = str(file_of(model)) if isinstance(model, FILES) else model.spec.name
             free, number = name, 1
             while free in found:

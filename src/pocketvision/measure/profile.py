@@ -11,8 +11,8 @@ from pocketvision.measure.machine import machine
 from pocketvision.measure.settle import settled
 from pocketvision.measure.spent import AFTER, BEFORE, TIME_KINDS, Spent, total
 from pocketvision.measure.training import TrainingMemory, count_training
-from pocketvision.network import Network
-from pocketvision.runtimes.cores import usable_cores
+from pocketvision.network import Network, require_network
+from pocketvision.runtimes.cores import check_threads, usable_cores
 from pocketvision.validation import require_profiled
 
 FAR = 0.1  # a gap beyond this deserves a note
@@ -45,6 +45,8 @@ def profile(
     require_profiled(runtime)
     if threads < 0:
         raise InputError(f"cannot profile {threads} threads: give at least 0 (all cores)")
+    require_network(net, "profile")
+    check_threads(threads)
     threads = threads or usable_cores()
     costs, memory = count(net), count_training(net)
     here = machine()  # its load before we add to it

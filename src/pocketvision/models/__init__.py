@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from pocketvision.models.input_sizes import least_resolution, usual_stride
 from pocketvision.models.names import base_name, has_own_name, list_models, name_at, split_name, variant_name
 from pocketvision.network import Network, build
 from pocketvision.spec import Rows, Spec, small_input_stem, total_stride
-from pocketvision.validation import check_dials
+from pocketvision.validation import check_dials, require_class_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +44,9 @@ def create_spec(
     if resolution is None:
         resolution = family.resolution if named.resolution is None else named.resolution
     check_dials(name, width, resolution, classes, channels)
+    # NumPy's numbers are taken, but a spec goes into JSON.
+    width, classes, channels = float(width), int(classes), int(channels)
+    resolution = (int(resolution[0]), int(resolution[1])) if isinstance(resolution, tuple) else int(resolution)
     rows, option = _turned(name, family, {"groups": groups, "bypass": bypass}, named.option)
     rows = rows if width == 1 else family.widen(rows, width)
     if small_stem:
@@ -94,7 +97,12 @@ def create_model(
     InputError for an unknown name (with the nearest one), a width or resolution the network cannot take, and for
     weights that do not fit, tensor by tensor.
     """
-    number = 1000 if classes is None else classes if isinstance(classes, int) else len(classes)
+    number, names = 1000, None
+    if isinstance(classes, Iterable):
+        names = require_class_names(classes)
+        number = len(names)
+    elif classes is not None:
+        number = classes
     found = None
     if weights is not None:
         from pocketvision.weights import open_weights
@@ -104,7 +112,7 @@ def create_model(
             raise InputError(f"there are no weights of {name} to download: give a file, or take mobilenet_v2")
         found = open_weights(weights)
     spec = spec_for(name, width, resolution, number, channels, found, groups, bypass)
-    return build_with(spec, None if classes is None or isinstance(classes, int) else classes, found)
+    return build_with(spec, names, found)
 
 
 def build_with(spec: Spec, classes: Sequence[str] | None, weights: Weights | None) -> Network:

@@ -81,6 +81,8 @@ def list_models(pattern: str = "*") -> list[str]:
 
 def split_name(name: str) -> Name:
     """`mobilenet_v1_0.75_192` -> (family, option, width, resolution). InputError with the nearest name for no model."""
+    if not isinstance(name, str):
+        raise InputError(f"{name!r} is no model: give a name, such as 'mobilenet_v2'")
     for family in sorted(MODELS, key=len, reverse=True):
         dial = MODELS[family].dial
         options = {f"_{dial.prefix}{value}": value for value in dial.values} if dial else {}

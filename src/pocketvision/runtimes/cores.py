@@ -23,7 +23,7 @@ def check_threads(threads: int, cores: int | None = None, where: str = "") -> No
     usable = cores or usable_cores()
     if threads > usable:
         process = f"a process on {where}" if where else "this process"
-        raise InputError(f"cannot measure {threads} threads: {process} may use {usable} core{'s' * (usable != 1)}")
+        raise InputError(f"cannot use {threads} threads: {process} may use {usable} core{'s' * (usable != 1)}")
 
 
 def _quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

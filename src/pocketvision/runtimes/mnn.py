@@ -54,7 +54,10 @@ def load(path: str | Path, threads: int = 0) -> Loaded:
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "model.mnn"
         bare.write_bytes(contents.body)
-        interpreter = MNN.Interpreter(str(bare))
+        try:
+            interpreter = MNN.Interpreter(str(bare))
+        except Exception as error:  # MNN raises nothing more exact
+            raise InputError(f"{path} cannot be loaded by MNN {MNN.version()}: export it again") from error
     # "high" is float32; the default may compute in less.
     session = interpreter.createSession({"backend": "CPU", "numThread": threads, "precision": "high"})
     image = interpreter.getSessionInput(session)

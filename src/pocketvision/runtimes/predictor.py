@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from io import IOBase
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketvision.data.arrays import is_tensor
 from pocketvision.data.dataset import Task
 from pocketvision.data.image import ImageFile, Preprocessing, prepare
 from pocketvision.data.reading import Skipped, read_each
@@ -18,15 +20,16 @@ from pocketvision.errors import InputError
 from pocketvision.results import Result
 from pocketvision.runtimes import Runnable
 
-AnyImage = str | Path | ImageFile | Image.Image | NDArray[Any]
+AnyImage = str | Path | ImageFile | Image.Image | NDArray[Any] | bytes
 
 
 def predict(
     runnable: Runnable, images: AnyImage | Iterable[AnyImage], batch: int = 32, skipped: Skipped | None = None
 ) -> list[Result]:
-    """One Result for each image, in order: a path, PIL image, ImageFile or uint8 array, or an iterable of them.
+    """One Result for each image, in order: a path, PIL image, ImageFile, encoded bytes, array, or an iterable of them.
 
-    Arrays are H x W or H x W x C; N x H x W x C is N images. Images are read `batch` at a time. InputError for an
+    Arrays are H x W or H x W x C, uint8 or floats from 0 to 1; N x H x W x C is N images. Tensors of PyTorch may have
+    their channels first. Images are read `batch` at a time. InputError for an
     image that cannot be read; with `skipped` it is left out, and noted there.
     """
     results: list[Result] = []
@@ -81,12 +84,15 @@ def batches(images: Iterable[AnyImage], size: int) -> Iterator[list[AnyImage]]:
         yield chunk
 
 
-def _each(images: AnyImage | Iterable[AnyImage]) -> Iterable[AnyImage]:
-    if isinstance(images, np.ndarray) and images.ndim == 4:
-        return list(images)
-    if isinstance(images, str | Path | ImageFile | Image.Image | np.ndarray):
+def _each(images: Any) -> Iterable[AnyImage]:
+    if isinstance(images, np.ndarray) or is_tensor(images):
+        paths = isinstance(images, np.ndarray) and images.ndim == 1 and images.dtype.kind in "OU"
+        return list(images) if images.ndim == 4 or paths else [images]
+    if isinstance(images, bytes | bytearray | memoryview):
+        return [bytes(images)]
+    if isinstance(images, str | Path | ImageFile | Image.Image):
         return [images]
-    if not isinstance(images, Iterable):
+    if isinstance(images, Mapping | IOBase) or not isinstance(images, Iterable):
         raise InputError(
             f"cannot predict on {type(images).__name__}: give a path, PIL image or array, or a list of them"
         )

@@ -20,9 +20,9 @@ from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import TASKS
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
-from pocketvision.files import write_atomic
+from pocketvision.files import require_path_like, write_atomic
 from pocketvision.finite import require_finite
-from pocketvision.network import Network, build_meta
+from pocketvision.network import Network, build_meta, require_network
 from pocketvision.spec import Spec
 from pocketvision.weights.convert import by_our_names
 
@@ -37,6 +37,8 @@ def save(net: Network, path: str | Path, modules: dict[str, str] | None = None) 
     `modules` are names of another library for ours, module by module: the file then has its tensors under those.
     InputError for weights that are not finite.
     """
+    require_network(net, "save")
+    require_path_like(path, "file to write")
     path = Path(path)
     require_finite(net.state_dict(), f"the network {net.spec.name}")
     # Named by us, contiguous, and on the CPU: the bytes must not depend on memory format or device.
