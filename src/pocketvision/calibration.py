@@ -99,8 +99,13 @@ def fit_temperature(probabilities: NDArray[np.float32], labels: NDArray[np.int64
 
 def cross_entropy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Mean negative log likelihood of the true classes, in nats."""
+    return float(cross_entropies(probabilities, labels).mean())
+
+
+def cross_entropies(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Negative log likelihood (N) of the true class of each image, in nats."""
     right = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(right, 1e-12, dtype=np.float64)).mean())
+    return -np.log(np.maximum(right, 1e-12, dtype=np.float64))
 
 
 def reject_below(confidence: NDArray[np.float32], right: NDArray[np.bool_], wanted: float) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketvision.calibration import cross_entropy
+from pocketvision.calibration import cross_entropies
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
@@ -66,9 +66,14 @@ class Evaluation:
         return float((best == self.labels[:, None]).any(axis=1).mean())
 
     @property
+    def losses(self) -> NDArray[np.float64]:
+        """Cross-entropy of each image, in nats."""
+        return cross_entropies(self.probabilities, self.labels)
+
+    @property
     def loss(self) -> float:
-        """Mean cross-entropy in nats."""
-        return cross_entropy(self.probabilities, self.labels)
+        """Their mean."""
+        return float(self.losses.mean())
 
     @property
     def confusion(self) -> NDArray[np.int64]:

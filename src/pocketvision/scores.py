@@ -82,10 +82,15 @@ class MultilabelEvaluation:
         return float((self.truth == self._said).all(axis=1).mean())
 
     @property
-    def loss(self) -> float:
-        """Mean binary cross-entropy in nats, over images and classes."""
+    def losses(self) -> NDArray[np.float64]:
+        """Binary cross-entropy of each image, in nats, the mean over the classes."""
         right = np.where(self.truth, self.probabilities, 1 - self.probabilities)
-        return float(-np.log(np.maximum(right, 1e-12)).mean())
+        return -np.log(np.maximum(right, 1e-12, dtype=np.float64)).mean(axis=1)
+
+    @property
+    def loss(self) -> float:
+        """Their mean."""
+        return float(self.losses.mean())
 
     @property
     def interval(self) -> tuple[float, float]:

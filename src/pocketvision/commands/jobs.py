@@ -33,6 +33,7 @@ from pocketvision.commands.showing import command_line, console, print_json, sho
 from pocketvision.commands.waiting import sleep_when_busy
 from pocketvision.errors import InputError
 from pocketvision.report import columns
+from pocketvision.report.verdict import without_tick
 
 
 def fit(
@@ -93,7 +94,9 @@ def fit(
         print_json(report)
     else:
         verdict_panel(report, console(), out)
-    if not report["verdict"]["budget_met"]:
+    verdict = report["verdict"]
+    if not verdict.get("tick", verdict["budget_met"]):  # one from before there was a tick is of the budget alone
+        print(without_tick(verdict), file=sys.stderr)
         sys.exit(1)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pocketvision.evaluation import Evaluation
@@ -34,6 +34,14 @@ class Judgement:
     images: int
     classes: int
     never: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Judgement:
+        low, high = content["interval"]
+        return cls(**{**content, "interval": (low, high), "never": tuple(content["never"])})
 
     @property
     def is_clear(self) -> bool:

@@ -9,39 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from pocketvision import __version__
-from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.dataset import Dataset
 from pocketvision.data.kept import keeping_images
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
-from pocketvision.evaluation import evaluate_samples
-from pocketvision.exporting import export
 from pocketvision.fitting.candidates import grid
 from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.contest import CONTEST, Contest, choice_once
+from pocketvision.fitting.delivery import RESERVE, Delivery
 from pocketvision.fitting.doctor import embedding_of
-from pocketvision.fitting.insight import SECONDS, SHARE, calibrate_network, look_closely, pictures_of
+from pocketvision.fitting.insight import SECONDS, SHARE, look_closely, pictures_of
 from pocketvision.fitting.learn import Start, train_at_a_rate_that_holds
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.request import check_fit, default_out
 from pocketvision.fitting.schedule import CHECKING, CHOOSING, TIMING, TRAINING, Schedule, checking_seconds, core_share
-from pocketvision.fitting.ship import (
-    Shipping,
-    at_resolution,
-    choose_resolution,
-    ladder,
-    time_networks,
-)
+from pocketvision.fitting.ship import Shipping
 from pocketvision.fitting.survey import input_channels, survey
 from pocketvision.fitting.timer import Timer
-from pocketvision.fitting.verdict import Shipped, make_report, time_again
+from pocketvision.fitting.verdict import make_report
 from pocketvision.journal import Journal
-from pocketvision.measure.latency import Latency
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
 from pocketvision.runfolder import RunFolder, examine_once, split_once
-from pocketvision.runtimes import get_runtime
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import History
 from pocketvision.training.loop import train_network
@@ -175,9 +166,10 @@ def _run(
     schedule.plan(TRAINING, contest.training_seconds(found))
     schedule.plan(CHECKING, checking_seconds(_held_out(dataset), ms, core_share()))
     schedule.look()
+    seconds = (1 - RESERVE) * found.seconds
 
     def train(net: Network, recipe: Recipe) -> History:
-        return train_network(net, dataset, recipe, found.seconds, folder.out, show, how.more, how.device, how.loggers)
+        return train_network(net, dataset, recipe, seconds, folder.out, show, how.more, how.device, how.loggers)
 
     net, history = train_at_a_rate_that_holds(
         lambda: start.network(winner.candidate), train, winner.recipe, show, timer.journal
@@ -186,19 +178,19 @@ def _run(
     schedule.plan(CHECKING, checking_seconds(_held_out(dataset), ms, core_share()))
     schedule.look()
     net.to("cpu")
-    val = dataset.splits["val"]
-    judged = Journal(folder.out / JUDGED)
-    shipping = _shipping(folder, net, val, settings, judged, clock)
-    net = at_resolution(net, shipping.resolution, shipping.resize)
     net.provenance.update(data=dataset.name, command=how.command, seed=seed, pocketvision=__version__)
-    shipped = _ship(folder.out / EXPORTED, net, shipping, dataset, how, judged)
+    delivery = Delivery(
+        folder.out, folder.out / EXPORTED, dataset, settings, clock, how.device, show,
+        Journal(folder.out / JUDGED), history,
+    )  # fmt: skip
+    shipped = delivery.ship(net, _shipping(folder, delivery, net))
     save(shipped.net, folder.out / MODEL)
     in_time = min(SECONDS, SHARE * settings["seconds"])
     file = folder.out / EXPORTED
     closer = look_closely(shipped.net, dataset, shipped.result, shipped.split, show, in_time, file, threads)
     rows = [{**row, "chosen": row["model"] == winner.candidate.name} for row in choice.rows]
     report = {
-        **make_report(shipped, rows, reason, shipping, history, dataset, settings, how.command, clock),
+        **make_report(shipped, rows, reason, history, dataset, settings, str(folder.out), how.command, clock),
         **closer,
         "contest": folder.read(CONTEST) or [],
         "doctor": seen.to_json(),
@@ -215,37 +207,11 @@ def _held_out(dataset: Dataset) -> int:
     return len(dataset.splits["val"]) + len(dataset.splits.get("test", ()))
 
 
-def _ship(exported: Path, net: Network, shipping: Shipping, dataset: Dataset, how: How, journal: Journal) -> Shipped:
-    """Export, compare, time; with smaller and smaller pictures until the budget is kept. Then judge the file."""
-    settings, show = how.settings, how.show
-    threads, runtime, budget_ms = (settings[key] for key in ("threads", "runtime", "budget_ms"))
-    split_name = "test" if dataset.splits.get("test") else "val"
-    held_out = dataset.splits[split_name]
-    while True:
-        calibrate_network(net, dataset.splits["val"], show)
-        check = export(net, FORMAT, exported, [sample.image for sample in held_out], show)
-        latency, attempts = time_again(exported, net.spec.name, runtime, threads, budget_ms, journal, how.clock)
-        smaller = [resolution for resolution in ladder(net) if resolution < net.spec.size[0]]
-        if latency.high_ms <= budget_ms or not smaller:
-            break
-        net = at_resolution(net, smaller[-1], round(smaller[-1] * shipping.resize / shipping.resolution))
-    result = evaluate_samples(get_runtime(runtime).load(exported), held_out, show)
-    net.metrics = {**result.to_json(), "split": split_name}
-    return Shipped(net, check, latency, attempts, result, split_name)
-
-
-def _shipping(
-    folder: RunFolder, net: Network, val: Sequence[Sample], settings: dict[str, Any], journal: Journal, clock: Clock
-) -> Shipping:
+def _shipping(folder: RunFolder, delivery: Delivery, net: Network) -> Shipping:
     """The resolution that ships; chosen once, then remembered in the run folder."""
     saved = folder.read(SHIPPING)
     if saved is None:
-        runtime, threads = settings["runtime"], settings["threads"]
-
-        def timed(nets: Sequence[Network], needed: int, enough_ms: float) -> list[Latency]:
-            return time_networks(nets, needed, runtime, threads, enough_ms, journal, clock)
-
-        found = choose_resolution(net, val, settings["budget_ms"], timed, journal)
+        found = delivery.choose_size(net)
         folder.write(SHIPPING, found.to_json())
         return found
-    return Shipping(saved["resolution"], saved["resize"], tuple(saved["tried"]), tuple(saved["crops"]))
+    return Shipping.from_json(saved)

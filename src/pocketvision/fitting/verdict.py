@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import shlex
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pocketvision import __version__
-from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.dataset import Dataset, Sample, counted
 from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.splits import class_counts
 from pocketvision.evaluation import Evaluation
+from pocketvision.fitting.accuracy import CARRY, FEW, NAMED, Judgement, figures, judge, never_sentence
 from pocketvision.fitting.clock import Clock
-from pocketvision.fitting.ship import Shipping, explain_resolution
-from pocketvision.fitting.timer import LONG
-from pocketvision.journal import Journal
+from pocketvision.fitting.delivery import Shipped
+from pocketvision.fitting.ship import explain_resolution
+from pocketvision.fitting.tick import latency_fields, tick
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.latency import Latency
 from pocketvision.measure.machine import machine
@@ -27,47 +26,15 @@ from pocketvision.network import Network
 from pocketvision.scores import MultilabelEvaluation
 from pocketvision.training.history import History
 
-FEW = 100  # held-out images; below, the interval of a middling accuracy is about 10 points wide on either side
-FINAL_ATTEMPTS, PAUSE = 6, 8.0  # looks at the file that ships while it misses; seconds between them
-
-
-@dataclasses.dataclass(frozen=True)
-class Shipped:
-    """The network that ships, as exported, checked, timed and judged on `split`."""
-
-    net: Network
-    check: dict[str, Any]
-    latency: Latency
-    attempts: int
-    result: Evaluation | MultilabelEvaluation
-    split: str
-
-
-def time_again(
-    path: Path, name: str, runtime: str, threads: int, budget_ms: float, journal: Journal, clock: Clock
-) -> tuple[Latency, int]:
-    """Latency of the file that ships. On a shared machine a burst of other work may pass: look again, and say so."""
-    attempt = 0
-
-    def look() -> dict[str, Any]:
-        time.sleep(PAUSE if attempt > 1 else 0)
-        return dataclasses.asdict(clock.time([path], runtime, threads, LONG)[0])
-
-    while True:
-        attempt += 1
-        latency = Latency(**journal.once(f"{name}, file, attempt {attempt}", look))
-        if latency.high_ms <= budget_ms or attempt == FINAL_ATTEMPTS:
-            return latency, attempt
-
 
 def make_report(
     shipped: Shipped,
     rows: list[dict[str, Any]],
     reason: str,
-    shipping: Shipping,
     history: History,
     dataset: Dataset,
     settings: dict[str, Any],
+    out: str,
     command: str,
     clock: Clock,
 ) -> dict[str, Any]:
@@ -75,19 +42,18 @@ def make_report(
     net, latency, result = shipped.net, shipped.latency, shipped.result
     trained = next(row for row in rows if row["chosen"])
     rows = shipped_rows(rows, net, latency)
-    return {
+    judged = judge(result)
+    report = {
         "verdict": {
             "model": net.spec.name,
             "split": shipped.split,
             "task": dataset.task,
             **result.to_json(),
             f"{result.metric}_interval": list(result.interval),
-            "latency_ms": latency.median_ms,
-            "latency_interval_ms": [latency.low_ms, latency.high_ms],
-            "p10_ms": latency.p10_ms,
-            "p90_ms": latency.p90_ms,
-            "budget_ms": settings["budget_ms"],
-            "budget_met": latency.high_ms <= settings["budget_ms"],
+            **figures(result, judged, dataset.classes),
+            "lost": shipped.lost.to_json() if shipped.lost else None,
+            **latency_fields(latency, settings["budget_ms"]),
+            "load": shipped.load,
             "runtime": settings["runtime"],
             "threads": settings["threads"],
             "device": clock.device,
@@ -96,6 +62,7 @@ def make_report(
             "macs": rows[0]["macs"],
             "width": rows[0]["width"],
             "resolution": net.spec.size[0],
+            "trained_model": trained["model"],
             "trained_resolution": trained["resolution"],
             "channels": net.spec.channels,
             "classes": len(dataset.classes),
@@ -105,8 +72,10 @@ def make_report(
             "decode_ms": None if clock.device else _decode_ms(dataset.splits[shipped.split], net),
         },
         "export_check": {**shipped.check, result.metric: result.value},
+        "judged": judged.to_json(),
+        "timing": latency.to_json(),
         "candidates": rows,
-        "shipping": shipping.to_json(),
+        "shipping": shipped.shipping.to_json(),
         "training": history.to_json(),
         **_confusion(result, dataset),
         "data": {
@@ -122,11 +91,13 @@ def make_report(
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "seed": settings["seed"],
         "notes": [
-            *explain_resolution(trained["resolution"], shipping, net.spec.size[0], shipped.split),
-            *_notes(shipped, history),
+            *explain_resolution(trained["resolution"], shipped.shipping, net.spec.size[0], shipped.split),
+            *_notes(shipped, history, judged, dataset),
             *_advice(dataset, trained["model"], settings["pretrained"] if trained["pretrained"] else None),
         ],
     }
+    report["verdict"] |= tick(report, settings, out)
+    return report
 
 
 def shipped_rows(rows: list[dict[str, Any]], net: Network, latency: Latency) -> list[dict[str, Any]]:
@@ -160,7 +131,7 @@ def _decode_ms(samples: Sequence[Sample], net: Network, images: int = 20) -> flo
     return (time.perf_counter() - began) / max(1, len(read)) * 1000
 
 
-def _notes(shipped: Shipped, history: History) -> list[str]:
+def _notes(shipped: Shipped, history: History, judged: Judgement, dataset: Dataset) -> list[str]:
     notes = []
     if shipped.split == "test":
         notes.append("The test split was looked at once, after training.")
@@ -168,11 +139,21 @@ def _notes(shipped: Shipped, history: History) -> list[str]:
         notes.append("The epoch that ships was chosen by the val split, which makes its accuracy slightly too good.")
     else:
         notes.append("The epoch was not chosen by the val split: the averaged weights of the last epoch are shipped.")
-    if shipped.attempts > 1:
+    few = len(dataset.splits["val"])
+    if few < CARRY:
         notes.append(
-            f"The shipped file was timed {shipped.attempts} times, the machine being busy at first; the last time is "
-            f"reported."
+            f"{counted(few, 'validation image', 'validation images')} can carry no choice: size, crop and "
+            "probabilities are as training left them."
         )
+    if judged.never and not judged.leaves_out:
+        sentence = never_sentence(judged.never, dataset.classes)
+        notes.append(f"{sentence[0].upper()}{sentence[1:]}.")
+    unseen = sorted(set(range(len(dataset.classes))) - {c for s in dataset.splits[shipped.split] for c in s.labels})
+    if unseen:
+        named = ", ".join(f'"{dataset.classes[index]}"' for index in unseen[:NAMED])
+        more = ", ..." if len(unseen) > NAMED else ""
+        what = counted(len(unseen), "class has", "classes have")
+        notes.append(f"{what} no image in the {shipped.split} split, and could not be judged: {named}{more}.")
     return notes
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from . import plots, text, words
+from . import verdict as verdicts
 from .closer import closer_look
 from .pictures import Picture
 from .svg import PALETTE, both
@@ -52,6 +53,12 @@ def render(report: Mapping[str, Any], pictures: Mapping[str, Picture] | None = N
         verdict=verdict,
         title=unbroken(words.network_name)(verdict),
         budget=words.budget(verdict),
+        ticked=verdicts.tick(verdict),
+        missing=verdicts.missing(verdict),
+        helps=verdicts.best_help(verdict),
+        accuracy=verdicts.headline_figure(verdict),
+        accuracy_facts=verdicts.accuracy_facts(verdict),
+        conditions=verdicts.conditions(verdict),
         bar=budget_bar(verdict),
         measured=words.where_measured(verdict),
         split_images=words.split_images(verdict),

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import text, words
+from . import verdict as verdicts
 from .columns import Columns, Format
 
 FILES = ("model.onnx", "model.safetensors", "report.html", "report.json")
@@ -53,18 +54,19 @@ def verdict_panel(report: Mapping[str, Any], console: Console, folder: str | Pat
     """Print the verdict, its reason, the export check, and which of the run's files lie in `folder`."""
     verdict: Mapping[str, Any] = report.get("verdict") or {}
     check: Mapping[str, Any] = report.get("export_check") or {}
-    kept, export = words.budget(verdict), words.export(check)
-    what, metric = ("mAP", "map") if verdict.get("task") == "multilabel" else ("accuracy", "top1")
-    interval = verdict.get(f"{metric}_interval")
+    kept, export, ticked = words.budget(verdict), words.export(check), verdicts.tick(verdict)
+    what, value, interval = verdicts.headline_figure(verdict)
     size = [
         f"{text.count(verdict.get(key))} {what}" for key, what in (("params", "parameters"), ("macs", "multiply-adds"))
     ]
-    rows = [
-        (
-            what,
-            _figure(text.percent(verdict.get(metric)), text.percent_interval(interval), words.split_images(verdict)),
-        ),
+    facts = [text.percent_interval(interval), words.split_images(verdict), *verdicts.accuracy_facts(verdict)]
+    rows = [("" if i else "missing", Text(said, "red")) for i, said in enumerate(verdicts.missing(verdict)[1:])]
+    helps, command = verdicts.best_help(verdict)
+    rows += [("helps most", Text.assemble(f"{helps}: ", (command, "bold")))] if command else []
+    rows += [
+        (what, _figure(text.percent(value), *facts)),
         ("latency", _figure(text.milliseconds(verdict.get("latency_ms")), words.where_measured(verdict))),
+        *([("", Text(said, "dim"))] if (said := verdicts.conditions(verdict)) else []),
         ("", _bar(verdict, kept)),
         ("size", _figure(text.size(verdict.get("size_bytes")), *size)),
         ("export", Text.assemble((f"{_SIGNS[export.state]} ", _STYLES[export.state]), export.text)),
@@ -83,16 +85,16 @@ def verdict_panel(report: Mapping[str, Any], console: Console, folder: str | Pat
     for label, shown in rows:
         grid.add_row(label, Fitted(shown))
     title = Text.assemble(
-        (f"{_SIGNS[kept.state]} ", _STYLES[kept.state]),
+        (f"{_SIGNS[ticked.state]} ", _STYLES[ticked.state]),
         (words.network_name(verdict), "bold"),
-        (f"  {kept.text}", _STYLES[kept.state]),
+        (f"  {ticked.text}", _STYLES[ticked.state]),
     )
     content: RenderableType = Group(Fitted(title), Text(), grid)
     if console.is_terminal:
         content = Panel(
             content,
             box=box.ROUNDED,
-            border_style=_STYLES[kept.state],
+            border_style=_STYLES[ticked.state],
             padding=(1, 2),
             expand=False,
             width=min(console.width, 100),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from .text import limit, number, pair, percent, plain, resolution, whole
+from .text import limit, milliseconds, number, pair, percent, plain, resolution, significant, whole
 
 # Two runtimes that compute the same network in float32 differ by rounding only; more than this is another network.
 MAX_ABS_ERROR = 1e-4
@@ -43,6 +43,10 @@ def budget(verdict: Mapping[str, Any]) -> Statement:
     if median is None:
         return Statement("unknown", f"not timed against the budget of {limit(allowed)}")
     interval = pair(verdict.get("latency_interval_ms")) or (median, median)
+    between = pair(verdict.get("latency_between_ms"))
+    if verdict.get("reliable") is False and between and between[0] <= allowed < between[1]:
+        said = f"between {significant(between[0])} and {milliseconds(between[1])}, for a budget of {limit(allowed)}"
+        return Statement("unknown", f"could not be measured reliably: {said}")
     met = verdict.get("budget_met")
     if met if isinstance(met, bool) else interval[1] < allowed:
         return Statement("good", f"within the budget of {limit(allowed)}")
@@ -66,6 +70,8 @@ def split_images(verdict: Mapping[str, Any]) -> str:
     """`360 images of the test split`; "" when nothing was counted."""
     images = number(verdict.get("images"))
     split = verdict.get("split")
+    if images is not None and str(split).endswith(" folds"):
+        return f"{whole(images)} images, each held out once in {split}"
     return "" if images is None else f"{whole(images)} images" + (f" of the {split} split" if split else "")
 
 
