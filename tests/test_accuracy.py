@@ -28,7 +28,7 @@ def test_a_rare_class_that_is_never_answered() -> None:
     assert result.top1 > 0.99 and result.balanced_top1 == 0.5
     assert found.metric == "balanced_top1" and found.value == 0.5 and found.baseline == 0.5 and not found.is_clear
     said = shortfalls(found, ["common", "rare"])
-    assert said[0].startswith("it is no better than guessing: balanced accuracy 50.0%")
+    assert said[0].startswith("it is no better than guessing: balanced accuracy 50.0 %")
     assert said[1] == 'it never answers "rare"'
     assert figures(result, found, ["common", "rare"]) == {
         "judged_by": "balanced_top1",

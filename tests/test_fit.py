@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,9 @@ def line_of(family: str, classes: int) -> Pretrained:
     return Pretrained.of(open_weights(build(create_spec(family))), classes, 3)
 
 
+BUDGET = ("--budget", "200ms", "--max-macs", "10M")  # time for anything: what is large only takes longer to measure
+
+
 def stripes(folder: Path, each: int = 24, side: int = 12) -> Path:
     """Two classes that differ by the direction of their stripes, as PNG files."""
     random = np.random.default_rng(0)
@@ -56,9 +60,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fitted(data: Path, run_cli, tmp_path_factory: pytest.TempPathFactory):
     """A finished run: folder, report as printed."""
     out = tmp_path_factory.mktemp("fit") / "run"
-    status, stdout, stderr = run_cli("fit", data, "--budget", "200ms", "--time", "20s", "--out", out, "--json")
-    assert status == 0, stderr
-    return out, json.loads(stdout)
+    status, stdout, stderr = run_cli("fit", data, *BUDGET, "--time", "20s", "--out", out, "--json")
+    assert status in (0, 1), stderr
+    report = json.loads(stdout)
+    # Done, with a network that can be used; or not, and standard error says what is missing and what helps.
+    ticked, missing = report["verdict"]["tick"], report["verdict"]["missing"]
+    assert (status == 0, missing == [], "not usable yet: " not in stderr) == (ticked,) * 3
+    return out, report
 
 
 def test_fit_writes_what_it_promises(fitted) -> None:
@@ -71,7 +79,7 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert check["images"] == verdict["images"] == 10  # a fifth of 48, from each class
     assert check["top1_agreement"] == 1.0 and check["max_abs_error"] < 1e-4
     assert sum(row["chosen"] for row in report["candidates"]) == 1
-    assert 0 < sum(row["timed"] for row in report["candidates"]) < len(report["candidates"]) / 4
+    assert 0 < sum(row["timed"] for row in report["candidates"]) < len(report["candidates"]) / 2
     assert np.array(report["confusion"]["matrix"]).sum() == 10
     assert report["command"].startswith("pocketvision fit ") and report["machine"]["cores"]
     assert "<html" in (out / "report.html").read_text()
@@ -120,17 +128,46 @@ def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli) -
 def test_the_same_command_again_does_nothing(fitted, data: Path, run_cli) -> None:
     out, report = fitted
     before = (out / "model.onnx").stat().st_mtime_ns
-    arguments = ("fit", data, "--budget", "200ms", "--time", "20s", "--out", out)
+    arguments = ("fit", data, *BUDGET, "--time", "20s", "--out", out)
     status, stdout, stderr = run_cli(*arguments, "--json")
-    assert (status, json.loads(stdout)) == (0, report) and "finished" in stderr
+    assert (status, json.loads(stdout)) == (int(not report["verdict"]["tick"]), report) and "finished" in stderr
     assert (out / "model.onnx").stat().st_mtime_ns == before
-    status, _, stderr = run_cli("fit", data, "--budget", "100ms", "--time", "20s", "--out", out)
+    status, _, stderr = run_cli(*arguments, "--budget", "100ms")
     assert status == 2 and "holds a run with other settings (budget_ms differ)" in stderr
+
+
+def test_a_finished_run_is_timed_again(fitted, data: Path, tmp_path: Path) -> None:
+    """As where the machine was too busy to tell: only the measurement changes, and what follows from it."""
+    out, report = fitted
+    copied = Path(shutil.copytree(out, tmp_path / "run"))
+    spoiled = json.loads((copied / "report.json").read_text())
+    spoiled["timing"] |= {"least_ms": 1.0, "most_ms": 900.0}
+    spoiled["verdict"] |= {"latency_ms": 500.0, "reliable": False, "budget_met": False, "tick": False}
+    (copied / "report.json").write_text(json.dumps(spoiled))
+    (copied / "report.html").unlink()
+    before = (copied / "model.onnx").stat().st_mtime_ns
+    how = {"time": "20s", "max_macs": "10M", "out": copied, "show": False}
+    again = pv.fit(data, "200ms", **how, retime=True)
+    assert again == json.loads((copied / "report.json").read_text()) and (copied / "report.html").is_file()
+    verdict, timing = again["verdict"], again["timing"]
+    assert timing != report["timing"] and verdict["latency_ms"] == timing["median_ms"] < 200
+    assert timing["most_ms"] < 900 and verdict["latency_between_ms"] == [timing["least_ms"], timing["most_ms"]]
+    assert verdict["tick"] == (verdict["missing"] == []) and again["judged"] == report["judged"]
+    assert not any("reliably" in said or "budget" in said for said in verdict["missing"])
+    assert (copied / "model.onnx").stat().st_mtime_ns == before
+    with pytest.raises(pv.InputError, match="leave out --fresh"):
+        pv.fit(data, "200ms", **how, retime=True, fresh=True)
+    (copied / "model.onnx").unlink()
+    with pytest.raises(pv.InputError, match="model.onnx is gone"):
+        pv.fit(data, "200ms", **how, retime=True)
+    with pytest.raises(pv.InputError, match="holds no finished run to time again"):
+        pv.fit(data, "200ms", **{**how, "out": tmp_path / "other"}, retime=True)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_killed_run_goes_on(data: Path, run_cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = ["fit", str(data), "--budget", "200ms", "--time", "20s", "--out", str(out)]
+    command = ["fit", str(data), *BUDGET, "--time", "20s", "--out", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-m", "pocketvision", *command],
         env=command_environment(),
@@ -147,7 +184,7 @@ def test_a_killed_run_goes_on(data: Path, run_cli, tmp_path: Path) -> None:
     assert not (out / "report.json").exists()
     choice = (out / "state" / "choice.json").read_text()
     status, stdout, stderr = run_cli(*command, "--json")
-    assert status == 0 and "going on after epoch" in stderr
+    assert status in (0, 1) and "going on after epoch" in stderr
     report = json.loads(stdout)
     assert (out / "state" / "choice.json").read_text() == choice  # nothing was timed again
     epochs = [row["epoch"] for row in report["training"]["epochs"]]

@@ -69,11 +69,18 @@ def fit(
     out: Out = None,
     seed: Seed = 0,
     fresh: Fresh = False,
+    retime: Annotated[
+        bool, Option("--retime", help="Only time the file of the finished run in the folder again, and judge it anew.")
+    ] = False,
     strict: Strict = False,
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """The most accurate network for your images that keeps a budget on this device, or on another."""
+    """The most accurate network for your images that keeps a budget on this device, or on another.
+
+    Exit status 0: done, and the network can be used. 1: it cannot yet (over the budget, no better than guessing, not
+    measured reliably), and standard error says what is missing and which command helps most. 2: the input is wrong.
+    """
     from pocketvision.fitting.request import check_fit, default_out
 
     limits = (max_macs, max_params, max_size, max_memory)
@@ -87,8 +94,8 @@ def fit(
     report = run(
         data, budget, time=time, threads=threads, runtime=runtime, pretrained=pretrained,
         max_macs=max_macs, max_params=max_params, max_size=max_size, max_memory=max_memory,
-        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, strict=strict,
-        download=download, command=command_line(),
+        more_time=more_time, device=device, log=log or (), out=out, seed=seed, fresh=fresh, retime=retime,
+        strict=strict, download=download, command=command_line(),
     )  # fmt: skip
     if json:
         print_json(report)

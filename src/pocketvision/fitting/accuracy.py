@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pocketvision.evaluation import Evaluation
+from pocketvision.report.text import percent, percent_interval
 from pocketvision.scores import MultilabelEvaluation
 
 UNEVEN = 2.0  # times as many images in the largest class as in the smallest: then each class counts alike
@@ -83,8 +84,8 @@ def judge(result: Evaluation | MultilabelEvaluation) -> Judgement:
 def shortfalls(found: Judgement, names: Sequence[str]) -> list[str]:
     """What keeps the accuracy from being of use, the worst first, each in a sentence without its full stop."""
     said = []
-    figure = f"{FIGURES[found.metric]} {found.value:.1%}"
-    between = f"{found.interval[0]:.1%} to {found.interval[1]:.1%}"
+    figure = f"{FIGURES[found.metric]} {percent(found.value)}"
+    between = percent_interval(found.interval)
     if found.is_undecided:
         said.append(
             f"{found.images} held-out images are too few to tell it from guessing: {figure}, {between}, where "
@@ -109,8 +110,8 @@ def never_sentence(never: Sequence[int], names: Sequence[str]) -> str:
 
 def _nothing(found: Judgement) -> str:
     if found.metric == "map":
-        return f"guessing reaches up to {found.lucky:.1%}"
-    return f"one answer for every image reaches {found.baseline:.1%}"
+        return f"guessing reaches up to {percent(found.lucky)}"
+    return f"one answer for every image reaches {percent(found.baseline)}"
 
 
 def figures(result: Evaluation | MultilabelEvaluation, found: Judgement, names: Sequence[str]) -> dict[str, Any]:

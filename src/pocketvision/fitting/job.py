@@ -13,6 +13,7 @@ from pocketvision.data.dataset import Dataset
 from pocketvision.data.kept import keeping_images
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
+from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import grid
 from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.contest import CONTEST, Contest, choice_once
@@ -23,6 +24,7 @@ from pocketvision.fitting.learn import Start, train_at_a_rate_that_holds
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.pretrained import Pretrained
 from pocketvision.fitting.request import check_fit, default_out
+from pocketvision.fitting.retime import retime as time_again
 from pocketvision.fitting.schedule import CHECKING, CHOOSING, TIMING, TRAINING, Schedule, checking_seconds, core_share
 from pocketvision.fitting.ship import Shipping
 from pocketvision.fitting.survey import input_channels, survey
@@ -43,7 +45,6 @@ from pocketvision.weights import Weights, open_weights, save
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
 SHIPPING = "state/shipping.json"
 TIMED, JUDGED = "state/timed.json", "state/judged.json"  # the steps towards these
-FORMAT = "onnx"
 
 
 def fit(
@@ -64,6 +65,7 @@ def fit(
     device: str = "auto",
     log: Sequence[str] = (),
     fresh: bool = False,
+    retime: bool = False,
     strict: bool = False,
     download: bool = False,
     show: bool = True,
@@ -76,12 +78,16 @@ def fit(
     "ssh://user@host" or "adb://SERIAL" (see `measure.remote.open_device`), and training is here. `max_macs`,
     `max_params` ("2M"), `max_size` and `max_memory` ("4MB") bound what else the network may cost. Writes
     model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
-    The same call goes on with an unfinished run in `out`; `more_time` trains a finished one for that much longer.
+    The same call goes on with an unfinished run in `out`; `more_time` trains a finished one for that much longer, and
+    `retime` only times its file again, where the machine was too busy to tell, and rewrites verdict and report.
+    `report["verdict"]["tick"]` says whether the network is one that can be used, `missing` and `help` what it lacks.
     `download` allows to fetch built-in data. The data is examined first; images that cannot be read are left out, or
     with `strict` an InputError. So is other bad input, and that nothing fits.
     """
     bounds = (max_macs, max_params, max_size, max_memory)
     asked = check_fit(data, budget, time, threads, runtime, pretrained, bounds, more_time, device, log)
+    if retime and (fresh or more_time):
+        raise InputError("--retime times a finished run as it is: leave out --fresh and --more-time")
     device, clock = clock_for(device)
     make_accelerator(device)
     dataset = open_dataset(data, download=download)
@@ -100,6 +106,8 @@ def fit(
     }
     folder = RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh)
     with closing(clock), folder, keeping_images():
+        if retime:
+            return time_again(folder, dataset, settings, clock, (MODEL, EXPORTED, REPORT), show)
         finished = folder.read(REPORT)
         more = folder.continuation(more_time, forget=[SHIPPING, JUDGED])
         if finished is None or more:

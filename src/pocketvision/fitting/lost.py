@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pocketvision.evaluation import Evaluation
+from pocketvision.evaluation import Evaluation, wilson
+from pocketvision.report.text import percent
 from pocketvision.scores import MultilabelEvaluation
 from pocketvision.training.history import History
 
@@ -28,8 +29,8 @@ class Lost:
     def sentence(self) -> str:
         """In words, without a full stop."""
         said = (
-            f"accuracy was lost after training: {self.before:.1%} on the val split when training ended, "
-            f"{self.after:.1%} as it ships"
+            f"accuracy was lost after training: {percent(self.before)} on the val split when training ended, "
+            f"{percent(self.after)} as it ships"
         )
         if self.resolution == self.trained_resolution:
             return said
@@ -46,5 +47,10 @@ def validated(history: History, metric: str) -> float | None:
 
 
 def is_far_below(result: Evaluation | MultilabelEvaluation, before: float | None) -> bool:
-    """Is the score worse than it was `before`, beyond what other images of the same kind would give?"""
-    return before is not None and result.interval[1] < before
+    """Is the score worse than it was `before` on the same images, beyond the noise of so few?"""
+    if before is None:
+        return False
+    if isinstance(result, MultilabelEvaluation):
+        low, high = result.interval
+        return result.value < before - (high - low) / 2
+    return result.value < wilson(before, result.images)[0]

@@ -112,13 +112,13 @@ def _accuracy_help(run: _Run) -> tuple[str, str]:
     train += ["--pretrained", settings["pretrained"]] if run.verdict["pretrained"] and settings["pretrained"] else []
     if judged.is_undecided and "folds" not in run.verdict["split"]:
         return "cross-validation, which holds out every image once", shlex.join([*train, "--folds", "5"])
-    done, planned = len(run.training["epochs"]), run.training["recipe"]["epochs"]
-    if done < planned and not run.training["stopped_early"]:
-        seconds = LONGER * max(run.training["seconds"], settings["seconds"])
-        text = f"training longer (there was time for {done} of {planned} epochs)"
-        return text, fit_command(settings, run.out, "--more-time", f"{seconds:.0f}s")
     if judged.is_clear and judged.leaves_out and judged.metric == "balanced_top1":
         return "training that shows each class as often as any other", shlex.join([*train, "--set", "balance=yes"])
+    done, planned = len(run.training["epochs"]), run.training["recipe"]["epochs"]
+    if done < planned and not run.training["stopped_early"]:
+        seconds = float(round(LONGER * settings["seconds"]))
+        text = f"training longer (there was time for {done} of {planned} epochs)"
+        return text, fit_command(settings, run.out, "--more-time", _duration(seconds))
     if not settings["pretrained"] and run.verdict["channels"] == 3:
         weights = {**settings, "pretrained": "auto"}
         return "weights that have learned from other photographs", fit_command(weights, run.out, "--fresh")
@@ -128,10 +128,15 @@ def _accuracy_help(run: _Run) -> tuple[str, str]:
 def fit_command(settings: Mapping[str, Any], out: str | None = None, *more: str) -> str:
     """The `fit` command of a run with these settings; without `out` its own folder by default."""
     words = ["pocketvision", "fit", settings["data"], "--budget", f"{settings['budget_ms']:g}ms"]
-    words += ["--time", f"{settings['seconds']:g}s"]
+    words += ["--time", _duration(settings["seconds"])]
     for name, usual in (("threads", 1), ("seed", 0), ("pretrained", None), ("device", None)):
         if settings.get(name, usual) != usual:
             words += [f"--{name}", str(settings[name])]
     for name, most in settings["limits"].items():
         words += [f"--max-{name}", f"{most}B" if name in ("size", "memory") else str(most)]
     return shlex.join([*words, *(["--out", out] if out else []), *more])
+
+
+def _duration(seconds: float) -> str:
+    """As `units.parse_duration` reads it: `8m`, `90s`."""
+    return f"{seconds / 60:g}m" if seconds % 60 == 0 else f"{seconds:g}s"

@@ -1,0 +1,47 @@
+"""`fit --retime`: times the shipped file of a finished run again, and says anew what follows from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketvision.data.dataset import Dataset
+from pocketvision.errors import InputError
+from pocketvision.fitting.clock import Clock
+from pocketvision.fitting.insight import pictures_of
+from pocketvision.fitting.tick import latency_fields, tick
+from pocketvision.fitting.timer import LONG
+from pocketvision.progress import say
+from pocketvision.report import write_report
+from pocketvision.runfolder import RunFolder
+from pocketvision.weights.file import load
+
+
+def retime(
+    folder: RunFolder, dataset: Dataset, settings: dict[str, Any], clock: Clock, names: tuple[str, str, str], show: bool
+) -> dict[str, Any]:
+    """The report with a new measurement, written as report.json and report.html.
+
+    `names` are those of the model file, the exported file and the report. Nothing is trained, and no size changes.
+    InputError when the run is not finished, or one of its files is gone.
+    """
+    model, exported, written = (folder.out / name for name in names)
+    report: dict[str, Any] | None = folder.read(written.name)
+    if report is None or "timing" not in report:
+        raise InputError(f"{folder.out} holds no finished run to time again: leave out --retime")
+    for file in (model, exported):
+        if not file.is_file():
+            raise InputError(f"{file} is gone: start the run again with --fresh")
+    threads, budget_ms = settings["threads"], settings["budget_ms"]
+    latency = clock.time([exported], settings["runtime"], threads, LONG)[0]
+    report["timing"] = latency.to_json()
+    report["machine"] = clock.machine()
+    report["verdict"] |= {**latency_fields(latency, budget_ms), "load": report["machine"].get("load")}
+    report["verdict"] |= tick(report, settings, str(folder.out))
+    for row in report["candidates"]:
+        if row["chosen"]:
+            row |= {"latency_ms": latency.median_ms, "latency_interval_ms": [latency.low_ms, latency.high_ms]}
+    write_report(report, folder.out / "report.html", pictures_of(load(model), dataset, report))
+    folder.write(written.name, report)
+    if show:
+        say(f"{exported} timed again: {latency.median_ms:.3g} ms")
+    return report
