@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,9 +209,9 @@ def learned(digits: Dataset) -> Network:
 
 
 def delivery(digits: Dataset, out: Path, machine: Scripted, score: float, batch: int = 64) -> Delivery:
-    recipe = Recipe(epochs=16, batch=batch, crop=(0.9, 1.0), flip=False, color=0.0)
+    recipe = Recipe(epochs=20, batch=batch, crop=(0.9, 1.0), flip=False, color=0.0)
     history = History(recipe, [{"epoch": 1, "val_loss": 0.1, "val_top1": score}], seconds=5.0)
-    settings = {"budget_ms": 2.0, "seconds": 10.0, "runtime": "onnxruntime", "threads": 1}
+    settings = {"budget_ms": 2.0, "seconds": 900.0, "runtime": "onnxruntime", "threads": 1}
     return Delivery(out, out / "model.onnx", digits, settings, machine, "cpu", False, Journal(), history)
 
 
@@ -263,6 +264,16 @@ def shown(net: Network, digits: Dataset, side: int) -> float:
     from pocketvision.runtimes import torch as torch_runtime
 
     return evaluate_samples(torch_runtime.load(at_resolution(net, side, side)), digits.splits["val"], False).value
+
+
+def test_further_training_that_makes_it_worse_is_not_taken(digits: Dataset, tmp_path: Path) -> None:
+    net = learned(digits)
+    made = delivery(digits, tmp_path, Scripted({40: KEEPS}), 0.99, batch=180)
+    wild = replace(made.trained.recipe, epochs=1, lr=30.0)
+    made.trained = History(wild, made.trained.epochs)
+    untrained = shown(net, digits, 40)
+    small = made.resized(net, 40, 40)
+    assert made.fine_tuned == 0 and shown(small, digits, 40) == untrained
 
 
 def test_what_was_lost_is_known(digits: Dataset, tmp_path: Path) -> None:

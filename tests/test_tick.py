@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pocketvision.cli import make_app
+from pocketvision.commands.app import make_app
 from pocketvision.fitting.accuracy import Judgement
 from pocketvision.fitting.lost import Lost, is_far_below, validated
 from pocketvision.fitting.tick import fit_command, latency_fields, tick

@@ -3,6 +3,7 @@ unseen: what must become smaller is judged again, and trained further where that
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +93,10 @@ class Delivery:
         return Shipped(net, check, latency, load, result, split, shipping, lost)
 
     def resized(self, net: Network, side: int, resize: int) -> Network:
-        """The network at `side` px; trained further there, where the size is a smaller one and costs accuracy."""
+        """The network at `side` px; trained further there, where the size is a smaller one and costs accuracy.
+
+        What that makes no better stays as it was.
+        """
         own, net = net.spec.size[0], at_resolution(net, side, resize)
         if side >= own:
             return net
@@ -102,13 +106,17 @@ class Delivery:
         seconds = max(RESERVE * self.settings["seconds"], self.settings["seconds"] - self.trained.seconds)
         if self.show:
             say(f"{own} px -> {side} px: from {before:.1%} to {found.value:.1%}; training it further at {side} px")
+        before_it = copy.deepcopy(net.state_dict())
         # Named by the training before too, so that one that was continued begins a new one.
         state = self.out / "state" / f"fine-tuning-{side}-after-{len(self.trained.epochs)}"
         train_network(
             net, self.dataset, fine_tuning(self.trained.recipe), seconds, state, self.show, device=self.device
         )
         net.to("cpu")
-        self.fine_tuned = side
+        if evaluate_samples(torch_runtime.load(net), self.dataset.splits["val"], show=False).value > found.value:
+            self.fine_tuned = side
+        else:
+            net.load_state_dict(before_it)  # there was too little time for it
         return net
 
     def time_file(self, path: Path, name: str) -> tuple[Latency, list[float] | None]:
