@@ -10,7 +10,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.training ## fit a network to the built-in digits under 0.3 ms; the report lands in runs/demo
-	$(BIN)/pocketvision fit digits --budget 0.3ms --threads 1 --out runs/demo
+	$(BIN)/pocketvision fit digits --budget 0.3ms --threads 1 --time 3m --out runs/demo
 
 test: .venv/.installed ## run the tests, two files at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile

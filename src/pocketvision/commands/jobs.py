@@ -39,7 +39,12 @@ from pocketvision.report.verdict import without_tick
 def fit(
     data: Data,
     budget: Annotated[str, Option(metavar="TIME", help="Longest time for one image, such as 5ms.")],
-    time: Annotated[str, Option(metavar="TIME", help="Longest time for training, such as 8m.")] = "30m",
+    time: Annotated[
+        str,
+        Option(
+            metavar="TIME", help="Longest time for training, such as 8m. The other steps take some minutes besides."
+        ),
+    ] = "30m",
     threads: Threads = 1,
     runtime: Annotated[str, Option(metavar="onnxruntime", help="Engine that the network is for.")] = "onnxruntime",
     pretrained: Pretrained = None,
