@@ -12,7 +12,7 @@ from pocketvision.data.splits import split
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.contest import Choice, Contest
 from pocketvision.fitting.learn import Start
-from pocketvision.fitting.teachable import LEAST_STEPS, PROBES, expected_steps, steps_in, teachable
+from pocketvision.fitting.teachable import LEAST_STEPS, PROBES, expected_steps, in_a_hurry, steps_in, teachable
 from pocketvision.journal import Journal
 from pocketvision.runfolder import RunFolder
 from pocketvision.training.recipe import Recipe, from_scratch_recipes
@@ -84,6 +84,14 @@ def test_steps_end_with_the_recipe() -> None:
     assert steps_in(20, 64, recipe, 8) == 10  # one step an epoch
 
 
+def test_in_a_hurry_batches_are_smaller() -> None:
+    recipe = Recipe(batch=64)
+    assert in_a_hurry(recipe, LEAST_STEPS) == recipe
+    assert in_a_hurry(recipe, LEAST_STEPS // 2).batch == 32
+    assert in_a_hurry(recipe, 3).batch == 16
+    assert in_a_hurry(Recipe(batch=8), 3).batch == 8
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_few_images_get_steps_too(channels: int) -> None:
     """64 photographs in batches of 64 were 100 steps in all, however much time there was."""
@@ -105,4 +113,5 @@ def test_a_contest_leaves_out_what_it_cannot_teach(tmp_path: Path) -> None:
     winner = contest.decide(Choice([first], candidates, rows, "Because."))
     assert winner.contender.candidate.macs < first.macs / 4
     assert contest.steps(first) < LEAST_STEPS and contest.steps(first) < contest.steps(winner.contender.candidate)
+    assert winner.contender.recipe.batch <= 32
     assert winner.reason.startswith("Because. ") and "too few to learn much" in winner.reason

@@ -12,7 +12,7 @@ from pocketvision.fitting.choose import candidate_rows, choose, explain
 from pocketvision.fitting.halving import Contender, contenders, explain_halving, halve, with_better_recipe
 from pocketvision.fitting.learn import Start, is_worth_halving, speed_of, train_shortly
 from pocketvision.fitting.schedule import CHOOSING
-from pocketvision.fitting.teachable import steps_in, teachable
+from pocketvision.fitting.teachable import in_a_hurry, steps_in, teachable
 from pocketvision.fitting.timer import Timer
 from pocketvision.journal import Journal
 from pocketvision.progress import say
@@ -98,7 +98,8 @@ class Contest:
         choice = self.teachable(choice)
         first = choice.finalists[0]
         if not is_worth_halving(self.images, self.seconds):
-            name, recipe = next(iter(self.start.recipes(first, self.images).items()))
+            name, recipe = next(iter(self.recipes(first).items()))
+            recipe = recipe if first.pretrained else in_a_hurry(recipe, self.steps(first))
             return Winner(Contender(first, recipe, name), self.seconds, choice.reason)
         return self.halve(choice)
 

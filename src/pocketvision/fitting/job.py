@@ -76,8 +76,8 @@ def fit(
     `budget` is a duration such as "5ms" for one call at batch 1 in `runtime` with `threads` threads; `time` bounds
     the training, short trainings included: timing candidates ends after two minutes besides, and what the whole job
     takes is said at its start. `device` is where to train, for a budget on this machine; or it is another device to
-    measure on, "ssh://user@host" or "adb://SERIAL" (see `measure.remote.open_device`), and training is here. `max_macs`,
-    `max_params` ("2M"), `max_size` and `max_memory` ("4MB") bound what else the network may cost. Writes
+    measure on, "ssh://user@host" or "adb://SERIAL" (see `measure.remote.open_device`), and training is here.
+    `max_macs`, `max_params` ("2M"), `max_size` and `max_memory` ("4MB") bound what else the network may cost. Writes
     model.safetensors, model.onnx, report.json, report.html into `out`, and returns the report.
     The same call goes on with an unfinished run in `out`; `more_time` trains a finished one for that much longer, and
     `retime` only times its file again, where the machine was too busy to tell, and rewrites verdict and report.

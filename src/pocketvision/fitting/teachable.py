@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pocketvision.fitting.candidates import Candidate
 from pocketvision.training.recipe import Recipe
@@ -18,6 +18,7 @@ LEAST_STEPS = 200  # from scratch; with more, the preferred network is taken
 LEAST_FINE_TUNING = 20  # steps from pretrained weights, in which the classifier alone is new
 HALF = 200  # steps after which a network from scratch has learned half of what it can (a judgement from experiments)
 SCALING = 0.7  # the power of multiply-adds that time per image follows in training
+SMALLEST_BATCH = 16  # images: BatchNorm needs some
 PROBES = 4  # networks whose training speed is measured at most
 SPENT = 0.9  # of the time: validations and the start take the rest
 
@@ -41,6 +42,17 @@ def steps_in(seconds: float, speed: float, recipe: Recipe, images: int) -> int:
     """Steps of the optimiser that `seconds` of training at `speed` images a second afford; at most the recipe's."""
     batch = min(recipe.batch, images)
     return min(int(SPENT * seconds * speed / batch), recipe.epochs * math.ceil(images / batch))
+
+
+def in_a_hurry(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe with smaller batches where it gets too few steps: as many images are then good for more of them.
+
+    Digits in 7 s of a core: 62 % in batches of 64, 87 % in batches of 16.
+    """
+    batch = recipe.batch
+    while steps < LEAST_STEPS and batch > SMALLEST_BATCH:
+        batch, steps = batch // 2, 2 * steps
+    return replace(recipe, batch=batch)
 
 
 def teachable(first: Candidate, others: Sequence[Candidate], steps: Callable[[Candidate], int]) -> Teachable:
