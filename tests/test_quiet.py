@@ -14,10 +14,11 @@ from statistics import median
 import numpy as np
 import pytest
 
+from pocketvision.measure import calls
 from pocketvision.measure.calls import CallTimer, TimedCall
 from pocketvision.measure.latency import Latency, summarise, time_interleaved, warm_up
 from pocketvision.measure.pin import pinned
-from pocketvision.measure.quiet import quantile, quantile_interval
+from pocketvision.measure.quiet import disturbed_share, quantile, quantile_interval
 
 
 def test_calls_that_waited_are_left_out_and_those_after_them() -> None:
@@ -107,6 +108,21 @@ def test_a_pause_of_the_call_itself_is_not_taken_off() -> None:
         slept = timer.time(lambda: time.sleep(0.02))
     assert slept.wall >= 0.02
     assert slept.waited is None or slept.least >= 0.0199
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows counts a thread's CPU time in ticks")
+def test_without_the_schedulers_statistics_the_cpu_clock_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS, and Linux in some sandboxes. What a call slept by itself cannot be told from what it waited."""
+    monkeypatch.setattr(calls, "_open", lambda path: None)
+    for threads in (1, 2):
+        timer = CallTimer(threads)
+        with timer.turn():
+            worked = timer.time(lambda: sum(range(200_000)))
+        assert worked.waited is None or 0 <= worked.waited < worked.wall
+        with timer.turn():
+            slept = timer.time(lambda: time.sleep(0.01))
+    assert slept.waited is None
+    assert disturbed_share([slept]) is None and disturbed_share([slept, TimedCall(1.0), TimedCall(2.0, 1.0)]) == 0.5
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or not Path("/proc/self/schedstat").exists(), reason="Linux")

@@ -45,10 +45,11 @@ def training() -> Callable[[], object]:
 
 
 def main() -> None:
+    parent = os.getppid()
     work = {"spin": lambda: spin, "stream": streaming, "train": training}[sys.argv[1]]()
     work()
     print("ready", flush=True)
-    while os.getppid() != 1:  # the experiment was killed
+    while os.getppid() == parent:  # the experiment was killed
         work()
 
 

@@ -4,9 +4,9 @@
 
 Eight networks of 0.2 to 10 ms in ONNX Runtime, timed in quiet and beside 2, 5 and 10 busy processes (half of them
 counting, half copying memory; then trainings), in turn, each loaded phase between two quiet ones. Both estimators see
-the same calls. About 10 minutes on a machine with nothing else running; a stopped run goes on where it was (delete
-state.json to begin anew). Writes results.json and table.md, and ends with status 1 if, on one thread and up to 5 busy
-processes, a figure is more than 10 % from the quiet one.
+the same calls. About 10 minutes on a machine with nothing else running; a stopped run goes on where it was (from
+state.json, which is removed at the end). Writes results.json and table.md, and ends with status 1 if, on one thread and
+up to 5 busy processes, a figure is more than 10 % from the quiet one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def main() -> int:
     from pocketvision.journal import Journal
     from pocketvision.measure.machine import machine
 
-    journal = Journal(options.out.with_name("state.json"))
+    state = options.out.with_name("state-smoke.json" if options.smoke else "state.json")
+    journal = Journal(state)
     about = journal.once("about", lambda: {"machine": machine(), "commit": commit(), "seed": SEED})
     rounds = 6 if options.smoke else 15
     with TemporaryDirectory(prefix="pocketvision-") as folder:
@@ -68,6 +69,7 @@ def main() -> int:
     written = {**about, "command": command, "rounds": rounds, "rows": rows, "phases": journal.known}
     write_atomic(options.out, json.dumps(written, indent=1) + "\n")
     write_atomic(options.out.with_name("table.md"), table(rows) + "\n")
+    state.unlink()
     print(table(rows))
     far = [row for row in rows if row["threads"] == 1 and row["load"] <= MUST_LOAD and abs(row["now"]) > MUST]
     for row in far:

@@ -5,6 +5,7 @@ the network's, and afterwards the caches hold the others' data. Linux tells the 
 in the run queue in its `schedstat` (kernel documentation, scheduler/sched-stats.rst). Where there is no such file, the
 thread's CPU clock tells it, unless the thread slept by itself in the call; on macOS the voluntary context switches of
 the process tell that. Windows counts the CPU time of a thread in ticks of 16 ms, which says nothing of a call.
+What a hypervisor takes is in the wall time: the run queue does not know of it.
 
 On Linux the CPU clock is not read call by call: reading it makes the scheduler look whether the thread's share is used
 up, and preempts it after 1.4 ms instead of at the next tick (4 ms), so that small networks would never run warm.
@@ -86,7 +87,7 @@ class CallTimer:
     def time(self, call: Call) -> TimedCall:
         """Make the call once."""
         began, delay = time.perf_counter(), self._delay()
-        slept, cpu = (0, 0.0) if self._files else (_voluntary_switches(), time.thread_time())
+        slept, cpu = _voluntary_switches(), self._cpu_clock()
         start = time.perf_counter()
         call()
         wall = time.perf_counter() - start
@@ -94,8 +95,10 @@ class CallTimer:
         if self._files:
             delayed = self._delay() - delay
             waited = max(0.0, delayed - (time.perf_counter() - began - wall))  # waiting around the call is not its own
+            if self.threads == 1:  # two threads that hand over to each other may both wait for a moment
+                waited = min(waited, max(0.0, wall - (self._cpu_clock() - cpu)))
         else:
-            off = max(0.0, wall - (time.thread_time() - cpu))
+            off = max(0.0, wall - (self._cpu_clock() - cpu))
             waited = off if _SWITCHES_TOLD and _voluntary_switches() == slept else None
             delayed = waited or 0.0
         found = TimedCall(wall, waited, self.threads == 1, self._after)
@@ -109,6 +112,15 @@ class CallTimer:
     def settle(self, wall: float, own: float) -> None:
         """Calls took `wall` seconds, in which `own_seconds` grew by `own`: does the calling thread do the work?"""
         self.whole_process = self.whole_process or (bool(self._files) and own < OWN_SHARE * wall)
+
+    def _cpu_clock(self) -> float:
+        """Seconds on a CPU so far: the caller's without other statistics, the process's where another thread works.
+
+        0 where the run queue tells enough.
+        """
+        if not self._files:
+            return time.thread_time()
+        return time.process_time() if self.whole_process and self.threads == 1 else 0.0
 
     def _delay(self) -> float:
         """Seconds in the run queue so far, of the calling thread or summed over the process; 0 where not told."""

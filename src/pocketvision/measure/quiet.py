@@ -30,11 +30,12 @@ def is_clear(call: TimedCall) -> bool:
 
 
 def disturbed_share(calls: Iterable[TimedCall]) -> float | None:
-    """Which part of the calls waited for a CPU; None where the system does not tell."""
+    """Which part of the calls waited for a CPU; None where the system does not tell it of most of them."""
     found = list(calls)
-    if any(call.waited is None for call in found):
+    told = [call for call in found if call.waited is not None]
+    if 2 * len(told) <= len(found):
         return None
-    return sum(not is_undisturbed(call) for call in found) / len(found)
+    return sum(not is_undisturbed(call) for call in told) / len(told)
 
 
 def corrected(call: TimedCall) -> float:
