@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.calibration import cross_entropies
-from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.data.findings import unread
 from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
+from pocketvision.data.record import share_of_sketch, trained_on
 from pocketvision.data.sources import open_dataset
+from pocketvision.data.stratify import key
 from pocketvision.errors import InputError
 from pocketvision.finite import require_finite_answers
-from pocketvision.progress import Steps
+from pocketvision.progress import Steps, say
 from pocketvision.scores import MultilabelEvaluation
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from pocketvision.runtimes.predictor import Exported
 
 BATCH = 32
+KNOWN = 0.1  # share of the training images; fewer may only have the same names and sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +137,11 @@ def wilson(share: float, images: int) -> tuple[float, float]:
 
 
 def evaluate(
-    model: Network | Exported | str | Path, data: str | Path, split: str | None = None, download: bool = False
+    model: Network | Exported | str | Path,
+    data: str | Path,
+    split: str | None = None,
+    download: bool = False,
+    run: str | Path | None = None,
 ) -> dict[str, Any]:
     """{images, top1, top5, split, skipped, preprocessing} of a network on DATA.
 
@@ -141,32 +149,71 @@ def evaluate(
     top-1 and top-5: mean average precision over the classes, micro F1 at a probability of 0.5, and the fraction of
     images with exactly the right labels.
 
-    The test split when there is one, else val, else all images; `split` chooses. `download` allows to fetch built-in
-    data. Images that cannot be read are `skipped`: counted, and named on standard error. InputError for labels that the
-    network does not have.
+    The test split when there is one, else val, else all images; `split` chooses. `run` is the file or folder that the
+    network came from, `model` itself where that is one: where it lies in a run folder, the images that it was trained
+    on are left out unless `split` asks for them, and said. `download` allows to fetch built-in data. Images that cannot
+    be read are `skipped`: counted, and named on standard error. InputError for labels that the network does not have.
     """
     if isinstance(model, (str, Path)):
         from pocketvision.loading import load
 
+        run = run or model
         model = load(model)
     if not hasattr(model, "predict"):
         raise InputError(f"cannot evaluate {model!r} ({type(model).__name__}): give a network, or the file of one")
     dataset = open_dataset(data, model.classes, download, model.task)
-    name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
-    if not dataset.splits.get(name):
-        raise InputError(f"{data} has no {name} split; it has {', '.join(k for k, v in dataset.splits.items() if v)}")
+    if dataset.unread:
+        say(unread(dataset.unread))
     runnable = as_runnable(model)
-    result = evaluate_samples(runnable, dataset.splits[name])
+    name, samples = _chosen(dataset, split, run, _sketch_of(model))
+    result = evaluate_samples(runnable, samples)
     return {
         **result.to_json(),
-        "split": name if _is_split(dataset) else "all",
+        "split": name,
         "skipped": result.skipped,
         "preprocessing": runnable.preprocessing.to_json(),
     }
 
 
-def _is_split(dataset: Dataset) -> bool:
-    return sum(bool(samples) for samples in dataset.splits.values()) > 1
+def _chosen(
+    dataset: Dataset, split: str | None, run: str | Path | None, known: Sequence[str]
+) -> tuple[str, Sequence[Sample]]:
+    """The name of what is evaluated and its images; what was trained on is left out or said."""
+    seen = trained_on(_folder_of(run), dataset) if run else set()
+    name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
+    samples: Sequence[Sample] = dataset.splits.get(name, ())
+    if not samples and name == "val" and seen:  # the run's own
+        samples = [sample for sample in dataset.splits.get("train", ()) if key(sample) not in seen]
+    if not samples:
+        found = ", ".join(k for k, v in dataset.splits.items() if v)
+        raise InputError(f"{dataset.source} has no {name} split; it has {found}")
+    trained = sum(key(sample) in seen for sample in samples)
+    of = f"{trained:,} of {counted(len(samples), 'image', 'images')} of {dataset.source}"
+    if trained and split is None and trained < len(samples):
+        say(f"left out, because the network was trained on them: {of} (--split {name} counts them)")
+        return "held out", [sample for sample in samples if key(sample) not in seen]
+    if trained:
+        say(f"the network was trained on {of}: on other images it will be right less often")
+    elif not seen and known and (share := share_of_sketch(known, samples, dataset.classes)) >= KNOWN:
+        say(
+            f"about {share:.0%} of the images that the network was trained on are among those of {dataset.source}: on "
+            "other images it will be right less often (in its run folder the file is evaluated on held-out ones)"
+        )
+    several = sum(bool(part) for part in dataset.splits.values()) > 1
+    return (name if several or split else "all"), samples
+
+
+def _folder_of(run: str | Path) -> Path:
+    path = Path(run)
+    return path if path.is_dir() else path.parent
+
+
+def _sketch_of(model: Network | Exported) -> Sequence[str]:
+    """What the network remembers of its training images; nothing where its file is of an earlier release."""
+    from pocketvision.runtimes.predictor import Exported
+
+    info = getattr(model.runnable, "info", {}) if isinstance(model, Exported) else model.provenance
+    return list(info.get("trained_on", ()))
 
 
 def as_runnable(model: Network | Exported) -> Runnable:

@@ -13,6 +13,8 @@ from pocketvision.data.dataset import Dataset
 from pocketvision.data.doctor import Examination, drop_unreadable, examine, refuse_unreadable, same_pictures
 from pocketvision.data.leftovers import RUN
 from pocketvision.data.look import Embedding
+from pocketvision.data.record import RECORD, SPLITS, Change, compare, record
+from pocketvision.data.sources import same_place
 from pocketvision.data.splits import load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
 from pocketvision.files import remove_temporary, writable_folder, write_atomic
@@ -22,7 +24,7 @@ from pocketvision.training.plan import More
 from pocketvision.training.state import read_notes
 from pocketvision.units import parse_duration
 
-SETTINGS, TRAINING, SPLITS = RUN, "state/training.safetensors", "splits.json"
+SETTINGS, TRAINING = RUN, "state/training.safetensors"
 MORE = "state/more.json"
 EXAMINED = "state/doctor.json"
 
@@ -34,18 +36,28 @@ class RunFolder:
     taken away again, so that the mended command starts clean.
     """
 
-    def __init__(self, out: Path, settings: dict[str, Any], result: str, fresh: bool = False) -> None:
-        """`result` is the file whose presence says that the run is finished; `fresh` forgets what was done."""
-        self.out, self.result = out, result
+    def __init__(
+        self, out: Path, settings: dict[str, Any], result: str, fresh: bool = False, dataset: Dataset | None = None
+    ) -> None:
+        """`result` is the file whose presence says that the run is finished; `fresh` forgets what was done.
+
+        The setting "data" is the same when it names the same place, or a `dataset` with the same images.
+        """
+        self.out, self.result, self.dataset = out, result, dataset
         begun = self.read(SETTINGS)
         self._new_folder = not out.exists()
         if begun is not None and fresh:
             self._forget()
-        elif begun is not None and begun != settings and not self._lowers_rate(begun, settings):
+            begun = None
+        change = self._change()
+        if begun is not None and self._is_same_data(begun, settings, change):
+            begun = {**begun, "data": settings["data"]}
+        if begun is not None and begun != settings and not self._lowers_rate(begun, settings):
             changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
+            also = f"; and {change.described()}" if change else ""
             raise InputError(
-                f"{out} holds a run with other settings ({', '.join(changed)} differ): choose another --out folder, "
-                f"or --fresh to start it again"
+                f"{out} holds a run with other settings ({', '.join(changed)} differ{also}): choose another --out "
+                f"folder, or --fresh to start it again"
             )
         writable_folder(out)
         writable_folder(out / "state")
@@ -64,6 +76,49 @@ class RunFolder:
     def write(self, name: str, content: Any) -> None:
         """Put JSON into the folder, atomically."""
         write_atomic(self.out / name, json.dumps(content, indent=1))
+
+    def note_data(self, more_time: str | None, show: bool = True) -> None:
+        """Remember what the data holds; where that has changed since the run was begun, say so.
+
+        A finished run stays as it is. One that goes on does so with the images that it was begun with; when some of
+        those are gone or labelled anew, that is an InputError. Before anything was trained they are looked at anew.
+        """
+        assert self.dataset is not None
+        goes_on = more_time is not None or self.read(self.result) is None or self.read(MORE) is not None
+        change = self._change()
+        if not change:
+            if goes_on and self.read(RECORD) is None:
+                self.write(RECORD, record(self.dataset))
+            return
+        said = f"{self.dataset.source} has changed since the run in {self.out} was begun: {change.described()}"
+        again = "--fresh starts again with the data as they are, another --out keeps this run too"
+        if goes_on and not self._is_trained():
+            for name in (EXAMINED, SPLITS):
+                (self.out / name).unlink(missing_ok=True)
+            self.write(RECORD, record(self.dataset))
+            said = f"{said}; nothing was trained yet, so the data are looked at anew"
+        elif goes_on and (change.gone or change.relabelled):
+            raise InputError(f"{said}: put them back as they were, or {again}")
+        elif goes_on:
+            said = f"{said}; it goes on with the images that it was begun with: {again}"
+        else:
+            said = f"{said}; its network knows nothing of that: {again}"
+        if show:
+            say(said)
+
+    def _change(self) -> Change | None:
+        """What has become of the data since the run was begun; None when nothing is known of either."""
+        before = self.read(RECORD)
+        return None if before is None or self.dataset is None else compare(before, record(self.dataset))
+
+    def _is_same_data(self, begun: dict[str, Any], settings: dict[str, Any], change: Change | None) -> bool:
+        if "data" not in begun or "data" not in settings:
+            return False
+        return same_place(begun["data"], settings["data"]) or (change is not None and not change)
+
+    def _is_trained(self) -> bool:
+        """Has any training, a short one or a fold's, left its state?"""
+        return any(self.out.rglob(Path(TRAINING).name))
 
     def continuation(self, more_time: str | None, forget: Sequence[str] = ()) -> More | None:
         """How a finished run is to be trained longer; None when it is not.
@@ -93,7 +148,7 @@ class RunFolder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if is_first_process():
             remove_temporary(self.out)  # of an earlier process that was killed
-        if isinstance(error, InputError) and not (self.out / TRAINING).exists():
+        if isinstance(error, InputError) and not self._is_trained():
             self._forget()
             if self._new_folder and not any(self.out.iterdir()):
                 self.out.rmdir()

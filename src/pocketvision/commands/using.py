@@ -51,8 +51,10 @@ def evaluate(
     check_model(model, width, resolution, classes, channels, pretrained=pretrained)
     require_data(data)
     from pocketvision.evaluation import evaluate as run
+    from pocketvision.loading import is_file
 
-    result = run(trained(model, width, resolution, pretrained, classes, channels), data, split, download)
+    own = model if is_file(model) else None
+    result = run(trained(model, width, resolution, pretrained, classes, channels), data, split, download, own)
     show([result], columns.EVAL_MULTILABEL if "map" in result else columns.EVAL, json, result)
     if not json:
         print(f"preprocessing: {Preprocessing.from_json(result['preprocessing']).described()}")

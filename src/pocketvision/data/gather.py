@@ -21,7 +21,7 @@ def gather(paths: Iterable[Path]) -> list[ImageFile]:
     found: list[ImageFile] = []
     for path in paths:
         if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
-            inside = [file for name, file in open_tree(path).files.items() if is_image(name)]
+            inside = [file for name, file in open_tree(path).files.items() if is_image(name, file)]
             if not inside:
                 raise InputError(f"there is no image in {path}: give image files, or a folder or archive of them")
             found += inside

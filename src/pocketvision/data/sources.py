@@ -62,6 +62,21 @@ def _is_builtin(data: str | Path) -> bool:
     return str(data) in BUILTIN and (isinstance(data, str) or not data.exists())
 
 
+def data_name(data: str | Path) -> str:
+    """A short name for people: the folder's, or the file's without its suffix, however the path to it is written."""
+    return str(data) if _is_builtin(data) else _name(Path(data).expanduser())
+
+
+def same_place(one: str, other: str) -> bool:
+    """Do two ways to write DATA mean the same? `photos`, `./photos/`, a link to it, `photos/labels.csv`."""
+    places = []
+    for data in (one, other):
+        path = os.path.realpath(os.path.expanduser(data))
+        table = os.path.basename(path).lower() == TABLE
+        places.append(data if _is_builtin(data) else os.path.dirname(path) if table else path)
+    return places[0] == places[1]
+
+
 def _name(path: Path) -> str:
     path = Path(os.path.abspath(path))
     return path.parent.name if path.name.lower() == TABLE else path.stem if path.is_file() else path.name

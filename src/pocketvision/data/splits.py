@@ -171,6 +171,11 @@ def load_splits(path: str | Path, dataset: Dataset) -> Dataset:
     return replace(dataset, classes=classes, splits=splits)
 
 
+def saved_splits(path: str | Path) -> Mapping[str, Mapping[str, Label]]:
+    """The names of the images of each split, with their labels, as `save_splits` wrote them. InputError as above."""
+    return _read(path)[1]
+
+
 def _found(name: str, now: Mapping[str, Sample]) -> str:
     """The name as it is now: releases before this one saved it in whatever Unicode form the file system had."""
     return name if name in now else composed(name)

@@ -18,12 +18,13 @@ from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.doctor import Examination, same_pictures
 from pocketvision.data.folds import all_folds, deal_folds, hold_out_fold
+from pocketvision.data.record import SPLITS, provenance_of
 from pocketvision.data.splits import load_splits, save_splits
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples, wilson
 from pocketvision.network import Network
 from pocketvision.progress import say
-from pocketvision.runfolder import SPLITS, RunFolder
+from pocketvision.runfolder import RunFolder
 from pocketvision.runtimes import torch as runtime
 from pocketvision.training.divergence import Diverged
 from pocketvision.training.loop import train_network
@@ -121,7 +122,8 @@ class CrossValidation:
         net.metrics = pooled(found)
         if dataset.splits.get("test"):
             net.metrics["test"] = evaluate_samples(runtime.load(net), dataset.splits["test"], self.show).to_json()
-        net.provenance.update(data=dataset.name, command=self.command, seed=self.recipe.seed, pocketvision=__version__)
+        made_by = {"command": self.command, "seed": self.recipe.seed, "pocketvision": __version__}
+        net.provenance.update(provenance_of(dataset), **made_by)
         save(net, folder.out / MODEL)
         report = {
             "model": net.spec.name,

@@ -11,6 +11,7 @@ from typing import Any
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.kept import keeping_images
+from pocketvision.data.record import provenance_of
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
@@ -105,11 +106,12 @@ def fit(
         "seed": seed,
         **({"device": clock.device} if clock.device else {}),
     }
-    folder = RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh)
+    folder = RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh, dataset)
     with closing(clock), folder, keeping_images():
         if retime:
             return time_again(folder, dataset, settings, clock, (MODEL, EXPORTED, REPORT), show)
         finished = folder.read(REPORT)
+        folder.note_data(more_time, show)
         more = folder.continuation(more_time, forget=[SHIPPING, JUDGED])
         if finished is None or more:
             command = command or f"pocketvision.fit({data!r}, {budget!r})"
@@ -187,7 +189,7 @@ def _run(
     schedule.plan(CHECKING, checking_seconds(_held_out(dataset), ms, core_share()))
     schedule.look()
     net.to("cpu")
-    net.provenance.update(data=dataset.name, command=how.command, seed=seed, pocketvision=__version__)
+    net.provenance.update(provenance_of(dataset), command=how.command, seed=seed, pocketvision=__version__)
     delivery = Delivery(
         folder.out, folder.out / EXPORTED, dataset, settings, clock, how.device, show,
         Journal(folder.out / JUDGED), history,

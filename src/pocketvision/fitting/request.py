@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketvision.data.sources import require_data
+from pocketvision.data.sources import data_name, require_data
 from pocketvision.errors import InputError
 from pocketvision.files import require_path, require_path_like
 from pocketvision.fitting.limits import Limits
@@ -120,5 +120,5 @@ def require_weights(pretrained: str | Path) -> None:
 
 
 def default_out(data: str | Path, budget: str) -> Path:
-    """`runs/ants_bees-4ms`."""
-    return Path("runs") / f"{Path(data).stem}-{budget.replace(' ', '')}"
+    """`runs/ants_bees-4ms`, however the same data and the same budget are written."""
+    return Path("runs") / f"{data_name(data)}-{parse_budget(budget):g}ms"

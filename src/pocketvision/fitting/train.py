@@ -13,6 +13,7 @@ from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.kept import keeping_images
 from pocketvision.data.preprocessing import shown_whole
+from pocketvision.data.record import provenance_of
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
@@ -127,8 +128,9 @@ def train(
     name = file_name(f"{dataset.name}-{spec.name}")
     if folds is not None:
         kept, name = {**kept, "folds": folds}, f"{name}-{folds}folds"
-    with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh) as folder, keeping_images():
+    with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh, dataset) as folder, keeping_images():
         finished = folder.read(RESULT)
+        folder.note_data(more_time, show)
         more = folder.continuation(more_time)
         if finished is None or more:
             dataset, seen = examine_once(folder, dataset, lambda: embedding_of(weights), strict, show)
@@ -155,7 +157,7 @@ def _run(
         calibrate_network(net, dataset.splits["val"], show)
     result = evaluate_samples(runtime.load(net), dataset.splits[split_name], show)
     net.metrics = {**result.to_json(), "split": split_name}
-    net.provenance.update(data=dataset.name, command=command, seed=recipe.seed, pocketvision=__version__)
+    net.provenance.update(provenance_of(dataset), command=command, seed=recipe.seed, pocketvision=__version__)
     if main:
         save(net, folder.out / MODEL)
     report = {

@@ -92,6 +92,7 @@ def convert(net: Network, path: str | Path, macs: int | None = None) -> Path:
             "calibration": net.calibration.to_json(),  # the temperature is in the graph already
             "params": sum(parameter.numel() for parameter in net.parameters()),
             "macs": macs,
+            "trained_on": net.provenance.get("trained_on", []),  # see data.record.sketch
             "sha256": NO_HASH,
         }
     )
