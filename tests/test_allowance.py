@@ -7,8 +7,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from pocketvision.fitting import allowance
+from pocketvision.data.sources import open_dataset
+from pocketvision.data.splits import split
+from pocketvision.fitting import allowance, ship
 from pocketvision.fitting.allowance import LEAST, PROBED, affordable, evenly
+from pocketvision.fitting.ship import choose_resolution
+from pocketvision.journal import Journal
+from pocketvision.measure.latency import Latency
+from pocketvision.models import create_model
+from pocketvision.network import Network
 
 IMAGES = range(5000)
 
@@ -52,3 +59,22 @@ def test_few_images_are_all_looked_at_and_nothing_is_measured(monkeypatch: pytes
 
 def test_even_spread() -> None:
     assert list(evenly(range(10), 5)) == [0, 2, 4, 6, 8] and list(evenly(range(3), 10)) == [0, 1, 2]
+
+
+def test_sizes_and_crops_are_judged_on_what_the_time_affords(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = split(open_dataset("digits"))
+    net = create_model("mobilenet_v1", 0.25, 16, dataset.classes, 1).eval()
+    val, journal = dataset.splits["val"], Journal()
+
+    def timed(nets: Sequence[Network], needed: int, enough_ms: float) -> list[Latency]:
+        return [Latency(1, 1, 1, 1, 1, 9, 9) if number <= needed else Latency(9, 9, 9, 9, 9, 9, 9)
+                for number in range(len(nets))]  # fmt: skip
+
+    monkeypatch.setattr(ship, "SECONDS", 0.0)
+    found = choose_resolution(net, val, 2.0, timed, journal)
+    (judged,) = (value for name, value in journal.known.items() if name == "images that sizes are judged by")
+    assert LEAST / 2 < judged <= LEAST < len(val) and found.resolution == 16
+    assert f"judging sizes and crops: {judged} of {len(val)} images" in capsys.readouterr().err
+    assert choose_resolution(net, val, 2.0, timed, journal) == found  # nothing is measured again

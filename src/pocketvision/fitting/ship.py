@@ -21,6 +21,7 @@ from pocketvision.data.dataset import Sample
 from pocketvision.data.image import preprocessing_for
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.fitting.accuracy import CARRY
+from pocketvision.fitting.allowance import affordable, evenly
 from pocketvision.fitting.budget import best_of, is_kept
 from pocketvision.fitting.clock import Clock, Look
 from pocketvision.journal import Journal
@@ -38,7 +39,7 @@ LOOKS = 2  # measurements at most, while the size of training does not surely ke
 KEPT = (1.0, 0.875, 0.8, 0.7, 0.6)  # shares of the resized image's side that the centre crop keeps
 WORTH = 0.02  # of the validation loss: what a larger picture must gain to be worth its milliseconds
 SURE = 2.0  # standard errors of the images' losses: what a choice by them must be ahead by
-LOOKED_AT = 1000  # validation images that a size and a crop are judged by
+LOOKED_AT, SECONDS = 1000, 60.0  # validation images that a size and a crop are judged by, if they take no longer
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def choose_resolution(
         for side, latency in latencies.items()
     }
     few = len(val) < CARRY
-    some = val[:: max(1, -(-len(val) // LOOKED_AT))]
+    some = evenly(val, journal.once("images that sizes are judged by", lambda: _affordable(net, val)))
     usual = net.preprocessing.resize[0]
     views = [usual, *(round(own / share) for share in KEPT if round(own / share) != usual)]
     judged = judge_views(net, [(own, resize) for resize in views[: 1 if few else None]], some, journal)
@@ -159,6 +160,16 @@ def choose_resolution(
         rows[side] |= row
     best = _best(judged, {side: by_side[side] for side in contenders}, WORTH) if own in contenders else contenders[0]
     return Shipping(best, round(best * zoom), tuple(rows.values()), () if few else tuple(crops))
+
+
+def _affordable(net: Network, val: Sequence[Sample]) -> int:
+    """How many validation images can be looked at in SECONDS, once for each crop and for about as many sizes."""
+    runnable = torch_runtime.load(net)
+
+    def answer(samples: Sequence[Sample]) -> object:
+        return evaluate_samples(runnable, samples, show=False)
+
+    return len(affordable(val, LOOKED_AT, SECONDS, answer, "judging sizes and crops", looks=2 * len(KEPT)))
 
 
 def below(sizes: Sequence[int], side: int, kept: dict[int, bool | None]) -> int:
