@@ -100,7 +100,7 @@ def test_what_stands_on_one_side_only_is_named() -> None:
 def test_other_files_are_refused_in_one_sentence(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(text)
-    with pytest.raises(InputError, match="is not a file of `bench --out`") as raised:
+    with pytest.raises(InputError, match="is not a file of 'bench --out'") as raised:
         read(path)
     assert "\n" not in str(raised.value)
     with pytest.raises(InputError, match="cannot read"):

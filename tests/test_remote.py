@@ -218,7 +218,7 @@ def test_who_is_not_let_in_reads_one_sentence(server: Loopback, monkeypatch: pyt
         open_device("ssh://127.0.0.1:1")
     with pytest.raises(pv.InputError, match="its name is unknown"):
         open_device("ssh://nobody.invalid")
-    with pytest.raises(pv.InputError, match=r"its host key is unknown here: run `ssh -p \d+ localhost` once"):
+    with pytest.raises(pv.InputError, match=r"its host key is unknown here: run 'ssh -p \d+ localhost' once"):
         open_device(f"ssh://localhost:{server.port}")
     assert "not the known one" in str(nobody_there.why("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!"))
     nobody_there.close()
@@ -226,7 +226,7 @@ def test_who_is_not_let_in_reads_one_sentence(server: Loopback, monkeypatch: pyt
     mine = config.read_text()
     try:
         config.write_text(mine.replace("/user\n", "/stranger\n"))
-        with pytest.raises(pv.InputError, match=r"it refuses the key: put yours there with `ssh-copy-id`"):
+        with pytest.raises(pv.InputError, match=r"it refuses the key: put yours there with 'ssh-copy-id'"):
             open_device(server.device)
     finally:
         config.write_text(mine)
@@ -237,7 +237,7 @@ def test_what_a_device_lacks(server: Loopback, tmp_path: Path) -> None:
     with pytest.raises(pv.InputError, match=r"ssh://\S+ has no '/nowhere/python3' to run: install Python 3.11 there"):
         open_device(f"{server.host}?python=/nowhere/python3")
     bare = write_program(tmp_path / "bin" / "bare python", f'exec {sys.executable} -I -S "$@"')
-    with pytest.raises(pv.InputError, match=r"lacks numpy and pillow: run there `.*bare python -m pip install numpy"):
+    with pytest.raises(pv.InputError, match=r"lacks numpy and pillow: run there '.*bare python -m pip install numpy"):
         open_device(f"{server.host}?python={bare}")
     with pytest.raises(pv.InputError, match=r"no temporary folder can be made \(no such file or directory\)"):
         open_device(f"{server.device}&folder=/nowhere")
@@ -292,7 +292,7 @@ esac""",
         assert device.name == "adb://emulator-5554" and device.folder.startswith(str(tmp_path))
         figures(device, exported)
     assert gone(device)
-    with pytest.raises(pv.InputError, match=r"adb://pixel: adb does not see it: `adb devices` should list it"):
+    with pytest.raises(pv.InputError, match=r"adb://pixel: adb does not see it: 'adb devices' should list it"):
         open_device(f"adb://pixel?{options}")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(pv.InputError, match="needs the program 'adb'"):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BATCH = 32
 KNOWN = 0.1  # share of the training images; fewer may only have the same names and sizes
+TOP = 5  # of so few classes, the five most probable are all
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class Evaluation:
     @property
     def top5(self) -> float:
         """Fraction of images whose true class is among the five most probable."""
-        best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :5]
+        best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :TOP]
         return float((best == self.labels[:, None]).any(axis=1).mean())
 
     @property
@@ -120,7 +121,8 @@ class Evaluation:
         return tuple(np.flatnonzero((self.counts > 0) & (self.confusion.sum(axis=0) == 0)).tolist())
 
     def to_json(self) -> dict[str, Any]:
-        return {"images": self.images, "top1": self.top1, "top5": self.top5}
+        several = {"top5": self.top5} if self.probabilities.shape[1] > TOP else {}
+        return {"images": self.images, "top1": self.top1, **several}
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -143,7 +145,7 @@ def evaluate(
     download: bool = False,
     run: str | Path | None = None,
 ) -> dict[str, Any]:
-    """{images, top1, top5, split, skipped, preprocessing} of a network on DATA.
+    """{images, top1, top5, split, skipped, preprocessing} of a network on DATA; top5 for more than five classes.
 
     Its own class names decide what a label means. For a network of the task "multilabel" {map, f1, exact} instead of
     top-1 and top-5: mean average precision over the classes, micro F1 at a probability of 0.5, and the fraction of

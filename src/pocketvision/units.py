@@ -1,4 +1,4 @@
-"""Durations, counts and sizes as people write them: `5ms`, `1h30m`, `2M`, `4MB`."""
+"""Durations, counts and sizes as people write them: `5ms`, `1h30m`, `2M`, `4MB`; and what was counted, in words."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from pocketvision.errors import InputError
 COUNTS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 BYTES = {"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 image`, `2 images`; `many` where it is not `one` with an s: `2 classes`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def parse_duration(text: str, what: str) -> float:

@@ -24,6 +24,7 @@ from pocketvision.commands.options import (
 from pocketvision.commands.showing import command_line, console, print_json, show
 from pocketvision.errors import InputError
 from pocketvision.report import columns
+from pocketvision.units import counted
 
 Models = Annotated[
     list[str] | None,
@@ -170,7 +171,7 @@ def _show_changes(old: Path, new: Path, json: bool) -> None:
     show(changes["rows"], columns.CHANGES)
     beside = {f"only in {old}": changes["only_old"], f"only in {new}": changes["only_new"]}
     lines = [
-        f"{where}: {row['model']} in {row['runtime']}, {row['threads']} threads, batch {row['batch']}"
+        f"{where}: {row['model']} in {row['runtime']}, {counted(row['threads'], 'thread')}, batch {row['batch']}"
         for where, rows in beside.items()
         for row in rows
     ]

@@ -30,6 +30,7 @@ from pocketvision.commands.options import (
     complete_model,
 )
 from pocketvision.commands.showing import command_line, console, print_json, show
+from pocketvision.commands.useit import an_image, show_use
 from pocketvision.commands.waiting import sleep_when_busy
 from pocketvision.errors import InputError
 from pocketvision.report import columns
@@ -106,6 +107,7 @@ def fit(
         print_json(report)
     else:
         verdict_panel(report, console(), out)
+        show_use(out / "model.onnx", an_image(data))
     verdict = report["verdict"]
     if not verdict.get("tick", verdict["budget_met"]):  # one from before there was a tick is of the budget alone
         print(without_tick(verdict), file=sys.stderr)
@@ -176,7 +178,11 @@ def train(
     if not is_first_process():
         return
     each = [{**fold, "model": f"fold {fold['fold']}"} for fold in result.get("folds", ())]
-    show([*each, result], columns.TRAIN_MULTILABEL if "map" in result else columns.TRAIN, json, result)
+    rows = [*each, result]
+    shown = columns.TRAIN_MULTILABEL if "map" in result else columns.TRAIN
+    show(rows, columns.said_in(rows, shown), json, result)
+    if not json:
+        show_use(result["file"], an_image(data))
 
 
 def doctor(data: Data, pretrained: Pretrained = None, strict: Strict = False, json: Json = False) -> None:

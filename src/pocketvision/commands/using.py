@@ -23,6 +23,7 @@ from pocketvision.commands.options import (
     Width,
 )
 from pocketvision.commands.showing import show
+from pocketvision.commands.useit import show_use
 from pocketvision.errors import InputError
 from pocketvision.report import columns, text
 
@@ -55,7 +56,8 @@ def evaluate(
 
     own = model if is_file(model) else None
     result = run(trained(model, width, resolution, pretrained, classes, channels), data, split, download, own)
-    show([result], columns.EVAL_MULTILABEL if "map" in result else columns.EVAL, json, result)
+    shown = columns.EVAL_MULTILABEL if "map" in result else columns.EVAL
+    show([result], columns.said_in([result], shown), json, result)
     if not json:
         print(f"preprocessing: {Preprocessing.from_json(result['preprocessing']).described()}")
 
@@ -145,3 +147,5 @@ def export(
     net = network(model, width, resolution, classes, channels, pretrained, groups, bypass)
     result = run(net, to, out, images)
     show([result], columns.EXPORT, json, result)
+    if not json:
+        show_use(result["path"], images[0] if images else None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pocketvision.data.imagefile import ImageFile
+from pocketvision.units import counted as counted
 
 Task = Literal["classify", "multilabel"]  # one class for each image, or any number of them
 TASKS: tuple[Task, ...] = ("classify", "multilabel")
@@ -41,8 +42,3 @@ class Dataset:
     splits: dict[str, tuple[Sample, ...]]  # "train", "val", "test": those that hold images
     task: Task = "classify"
     unread: tuple[str, ...] = ()  # names of files in class folders that are no images we can read
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number:,} {one if number == 1 else many}"

@@ -17,6 +17,7 @@ from pocketvision.data.look import Embedding, Looks, look_at
 from pocketvision.data.neighbours import doubtful
 from pocketvision.data.splits import class_counts
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,8 @@ def refuse_unreadable(examination: Examination, source: str) -> None:
     """Raise InputError when an image, or a file in a class folder, could not be read, with the first names."""
     if examination.unreadable:
         raise InputError(
-            f"{len(examination.unreadable):,} of {examination.images:,} images of data {source} cannot be read: "
-            f"{unreadable(examination)}: mend or remove them, or leave out --strict"
+            f"{len(examination.unreadable):,} of {counted(examination.images, 'image')} of data {source} cannot be "
+            f"read: {unreadable(examination)}: mend or remove them, or leave out --strict"
         )
     if examination.unread:
         raise InputError(f"{unread(examination.unread)}, of data {source}: take them out, or leave out --strict")

@@ -21,6 +21,7 @@ from pocketvision.data.image import ImageFile, Preprocessing, decoded, prepare
 from pocketvision.data.reading import Skipped
 from pocketvision.errors import InputError
 from pocketvision.progress import Steps
+from pocketvision.units import counted
 
 CACHE_BYTES = 3 << 30  # decoded images beyond this are decoded again each epoch, by worker processes
 DETAIL = 1.25  # training images are kept this much larger than the network's resize box, for crops to cut from
@@ -136,7 +137,7 @@ class Images(TorchDataset[tuple[Tensor, int]]):
             if not self.lost[place]:
                 self.lost[place] = True
                 skipped.add(image)
-        raise InputError(f"none of the {len(self):,} images can be read any more: put them back")
+        raise InputError(f"none of {counted(len(self), 'image')} can be read any more: put them back")
 
     def _augment(self, side: tuple[int, int]) -> Callable[[Tensor], Tensor]:
         if side not in self.built:

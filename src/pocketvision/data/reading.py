@@ -8,6 +8,7 @@ from typing import TypeVar
 from pocketvision.data.findings import printable
 from pocketvision.errors import InputError
 from pocketvision.progress import say
+from pocketvision.units import counted
 
 Place = TypeVar("Place")
 Read = TypeVar("Read")
@@ -28,13 +29,17 @@ class Skipped:
     def say(self, of: int, show: bool = True, most: int = 3) -> None:
         """One line for those that no earlier line of this process has named; InputError when it was all `of` them."""
         if self.reasons and len(self.reasons) == of:
-            raise InputError(f"none of the {of:,} images can be read (first: {self.reasons[0]})")
+            raise InputError(f"none of {counted(of, 'image')} can be read (first: {self.reasons[0]})")
         fresh = [reason for reason in dict.fromkeys(self.reasons) if reason not in _named]
         if fresh and show:
             _named.update(fresh)
             more = f"; {len(fresh) - most:,} more" if len(fresh) > most else ""
             named = "; ".join(fresh[:most])
-            say(printable(f"left out, because they cannot be read: {len(fresh):,} of {of:,} images: {named}{more}"))
+            say(
+                printable(
+                    f"left out, because they cannot be read: {len(fresh):,} of {counted(of, 'image')}: {named}{more}"
+                )
+            )
 
 
 def read_each(places: Sequence[Place], read: Callable[[Place], Read], skipped: Skipped) -> dict[int, Read]:

@@ -14,6 +14,7 @@ from pocketvision.fitting.clock import Look, where
 from pocketvision.fitting.timer import LONG as LONG
 from pocketvision.fitting.timer import SHORT, Timer
 from pocketvision.progress import Steps
+from pocketvision.units import counted
 
 HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and gives way in resolution if need be
 FINALISTS = 3
@@ -115,9 +116,10 @@ def choose(
         return [chosen, *sorted(others, key=preference, reverse=True)]
     fastest = min(timer.known, key=lambda c: timer.known[c].median_ms)
     needs = timer.known[fastest]
+    threads = counted(timer.threads, "thread")
     raise InputError(
-        f"nothing fits {budget_ms:g} ms in {timer.runtime} with {timer.threads} thread(s) on {where(timer.clock)}: the "
-        f"fastest candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; "
+        f"nothing fits {budget_ms:g} ms in {timer.runtime} with {threads} on {where(timer.clock)}: "
+        f"the fastest candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; "
         f"give {needs.high_ms / HEADROOM * 1.05:.2g}ms or more"
     )
 

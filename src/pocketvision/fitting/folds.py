@@ -29,6 +29,7 @@ from pocketvision.runtimes import torch as runtime
 from pocketvision.training.divergence import Diverged
 from pocketvision.training.loop import train_network
 from pocketvision.training.recipe import Recipe
+from pocketvision.units import counted
 from pocketvision.weights import save
 
 RESULT, MODEL = "result.json", "model.safetensors"
@@ -111,7 +112,7 @@ class CrossValidation:
         self, folder: RunFolder, dataset: Dataset, passes: float | None, found: list[dict[str, Any]]
     ) -> dict[str, Any]:
         if self.show:
-            say(f"all {len(dataset.splits['train']):,} images")
+            say(f"all {counted(len(dataset.splits['train']), 'image')}")
         net = self.make()
         folder.write("recipe.json", self.recipe.to_json())
         limit = self._share(found)

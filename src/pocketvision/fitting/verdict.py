@@ -165,6 +165,6 @@ def _advice(dataset: Dataset, model: str, pretrained: str | None) -> list[str]:
     weights = ["--pretrained", pretrained] if pretrained else []
     command = shlex.join(["pocketvision", "train", dataset.source, "--model", model, *weights, "--folds", "5"])
     return [
-        f"{held_out} held-out images say little about the accuracy: `{command}` holds out every image once, and then "
+        f"{held_out} held-out images say little about the accuracy: '{command}' holds out every image once, and then "
         "trains on all of them."
     ]

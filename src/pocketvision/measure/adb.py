@@ -33,9 +33,9 @@ class Adb:
         if "unauthorized" in text:
             return "it does not allow debugging by this machine: unlock it and accept the question on its screen"
         if "not found" in text and "device" in text or "no devices" in text or "offline" in text:
-            return "adb does not see it: `adb devices` should list it as `device`"
+            return "adb does not see it: 'adb devices' should list it as 'device'"
         if "more than one device" in text:
-            return "several devices are connected: give the serial that `adb devices` prints, adb://SERIAL"
+            return "several devices are connected: give the serial that 'adb devices' prints, adb://SERIAL"
         return None
 
     def close(self) -> None:

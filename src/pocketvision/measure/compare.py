@@ -27,7 +27,7 @@ def read(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from error
     except ValueError as error:
-        raise InputError(f"{path} is not a file of `bench --out`: it is no JSON; give two of those") from error
+        raise InputError(f"{path} is not a file of 'bench --out': it is no JSON; give two of those") from error
     rows = document.get("results") if isinstance(document, dict) else None
     needed = {"model", "runtime", "threads", "batch", "median_ms", "low_ms", "high_ms"}
     if (
@@ -36,7 +36,7 @@ def read(path: str | Path) -> dict[str, Any]:
         or not isinstance(document.get("machine"), dict)
         or not all(isinstance(row, dict) and needed <= set(row) for row in rows)
     ):
-        raise InputError(f"{path} is not a file of `bench --out`: it holds no results and machine; give two of those")
+        raise InputError(f"{path} is not a file of 'bench --out': it holds no results and machine; give two of those")
     return document
 
 

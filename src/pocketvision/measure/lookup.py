@@ -28,6 +28,7 @@ from pocketvision.progress import Steps, say
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes.cores import check_threads
 from pocketvision.spec import Spec
+from pocketvision.units import counted
 
 FORMAT_VERSION = 3
 FINGERPRINT = ("cpu", "architecture", "instructions", "cores")  # of `machine()`: what another machine has otherwise
@@ -229,10 +230,11 @@ class LatencyTable:
 
     def __str__(self) -> str:
         error = self.error
+        rows = counted(len(self.rows), "row")
         if not error.networks:
-            return f"latency table of {len(self.rows)} rows; too few whole networks to know the error of predictions"
+            return f"latency table of {rows}; too few whole networks to know the error of predictions"
         return (
-            f"latency table of {len(self.rows)} rows in {self.runtime} {self.version}, {self.threads} thread(s): "
+            f"latency table of {rows} in {self.runtime} {self.version}, {counted(self.threads, 'thread')}: "
             f"predictions are off by {error.median:.1%} (median) and {error.p95:.1%} (95th percentile) for "
             f"{error.networks} whole networks, each left out of the fit"
         )

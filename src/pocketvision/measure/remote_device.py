@@ -149,7 +149,7 @@ class RemoteDevice:
         if found["missing"]:
             lacks = " and ".join(LIBRARIES[name] for name in found["missing"])
             pip = f"{self._python} -m pip install {EVERYTHING}"
-            raise InputError(f"the Python of {self.name} lacks {lacks}: run there `{pip}`")
+            raise InputError(f"the Python of {self.name} lacks {lacks}: run there '{pip}'")
         if "error" in found:
             raise InputError(self._other_folder("no temporary folder can be made", found["error"]))
         return str(found["folder"])

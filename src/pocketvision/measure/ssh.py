@@ -66,12 +66,12 @@ class Ssh:
         by_hand = f"ssh {f'-p {self.port} ' if self.port else ''}{self.host}"
         if "identification has changed" in text:
             return (
-                f"its host key is not the known one: if that is in order, `ssh-keygen -R` it and run `{by_hand}` once"
+                f"its host key is not the known one: if that is in order, 'ssh-keygen -R' it and run '{by_hand}' once"
             )
         if "host key verification failed" in text:
-            return f"its host key is unknown here: run `{by_hand}` once and accept it"
+            return f"its host key is unknown here: run '{by_hand}' once and accept it"
         if "permission denied (" in text or "too many authentication failures" in text:
-            return f"it refuses the key: put yours there with `ssh-copy-id`, until `{by_hand}` asks for no password"
+            return f"it refuses the key: put yours there with 'ssh-copy-id', until '{by_hand}' asks for no password"
         for sign, reason in UNREACHABLE.items():
             if sign in text:
                 return f"cannot reach it, {reason}: check address and port, and whether it is on"

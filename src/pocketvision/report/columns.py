@@ -179,9 +179,14 @@ def machine_peaks(threads: Sequence[str]) -> Columns:
     return (("what", "peak", _bare), *middle, ("source", "measured with", _bare))
 
 
+def said_in(rows: Sequence[Mapping[str, Any]], shown: Columns) -> list[tuple[str, str, Format]]:
+    """Those of `shown` that say something in at least one of `rows`."""
+    return [column for column in shown if any(row.get(column[0]) is not None for row in rows)]
+
+
 def bench(rows: Sequence[Mapping[str, Any]]) -> Columns:
     """The columns of `bench`: without those that say nothing here, and with the reason where a row has no time."""
-    said = [column for column in BENCH if any(row.get(column[0]) is not None for row in rows)]
+    said = said_in(rows, BENCH)
     if any(row.get("error") for row in rows):
         said.append(("error", "why not", _bare))
     return said

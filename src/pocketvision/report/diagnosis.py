@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pocketvision.units import counted
+
 from . import text
 from .columns import Columns
 from .terminal import Fitted, table
@@ -25,7 +27,7 @@ def diagnosis(seen: Mapping[str, Any], console: Console) -> None:
     columns: Columns = [("class", "class", str), *((split, split, text.whole) for split in seen["splits"])]
     console.print(table(shown, columns))
     if hidden:
-        console.print(Fitted(Text(f"and {hidden:,} classes between these", "dim")))
+        console.print(Fitted(Text(f"and {counted(hidden, 'class', 'classes')} between these", "dim")))
     console.print()
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
@@ -53,7 +55,7 @@ def _chosen(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
 
 def _summary(seen: Mapping[str, Any]) -> str:
     sides, looked = seen["sides"], seen["looked"]
-    said = [f"{seen['images']:,} images in {len(seen['classes']):,} classes"]
+    said = [f"{counted(seen['images'], 'image')} in {counted(len(seen['classes']), 'class', 'classes')}"]
     if sides:
         low, middle, high = sides["shorter"]["min"], sides["shorter"]["median"], sides["longer"]["max"]
         said.append(f"{low} px" if low == high else f"{low} to {high:,} px, the shorter side usually {middle}")

@@ -66,13 +66,18 @@ def where_measured(verdict: Mapping[str, Any]) -> str:
     return f"one image in {runtime_name(verdict.get('runtime'))}{said}{place}"
 
 
+def images_of(number: float) -> str:
+    """`1 image`, `360 images`."""
+    return f"{whole(number)} image" + ("s" if number != 1 else "")
+
+
 def split_images(verdict: Mapping[str, Any]) -> str:
     """`360 images of the test split`; "" when nothing was counted."""
     images = number(verdict.get("images"))
     split = verdict.get("split")
     if images is not None and str(split).endswith(" folds"):
-        return f"{whole(images)} images, each held out once in {split}"
-    return "" if images is None else f"{whole(images)} images" + (f" of the {split} split" if split else "")
+        return f"{images_of(images)}, each held out once in {split}"
+    return "" if images is None else images_of(images) + (f" of the {split} split" if split else "")
 
 
 def export(check: Mapping[str, Any]) -> Statement:
@@ -85,9 +90,11 @@ def export(check: Mapping[str, Any]) -> Statement:
     if agreement is not None and images:
         same = round(agreement * images)
         said.append(
-            f"the same answer on all {whole(images)} images"
+            f"the same answer on all {images_of(images)}"
+            if images != 1
+            else "the same answer on the one image"
             if same == images and agreement == 1
-            else f"the same answer on {whole(same)} of {whole(images)} images"
+            else f"the same answer on {whole(same)} of {images_of(images)}"
         )
     elif agreement is not None:
         said.append(f"the same answer on {percent(agreement, 2)} of the images")
@@ -115,7 +122,7 @@ def rejection(calibration: Mapping[str, Any]) -> str:
     if left is None or right is None:
         return ""
     said = (
-        f'Below {percent(threshold)} it says "unsure": that sets {whole(images - left)} of {whole(images)} images '
+        f'Below {percent(threshold)} it says "unsure": that sets {whole(images - left)} of {images_of(images)} '
         f"aside ({percent((images - left) / images)})"
     )
     if not left:

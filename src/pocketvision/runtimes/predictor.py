@@ -19,6 +19,7 @@ from pocketvision.data.reading import Skipped, read_each
 from pocketvision.errors import InputError
 from pocketvision.results import Result
 from pocketvision.runtimes import Runnable
+from pocketvision.units import counted
 
 AnyImage = str | Path | ImageFile | Image.Image | NDArray[Any] | bytes
 
@@ -74,7 +75,8 @@ class Exported:
 
     def __repr__(self) -> str:
         height, width = self.preprocessing.resolution
-        return f"<Exported {height} x {width} px, {len(self.classes)} classes, in {self.runnable.runtime}>"
+        classes = counted(len(self.classes), "class", "classes")
+        return f"<Exported {height} x {width} px, {classes}, in {self.runnable.runtime}>"
 
 
 def batches(images: Iterable[AnyImage], size: int) -> Iterator[list[AnyImage]]:

@@ -137,7 +137,8 @@ class Trainer:
             epochs = planned.epochs - first
             say(
                 f"{found.images:.0f} images/s in training ({found.data:.0f} images/s of data): "
-                f"{round(epochs, None if epochs >= 10 else 2):g} epochs, about {duration(planned.seconds(self.recipe))}"
+                f"{round(epochs, None if epochs >= 10 else 2):g} epoch{'s' * (epochs != 1)}, "
+                f"about {duration(planned.seconds(self.recipe))}"
             )
         return self.together(planned)
 

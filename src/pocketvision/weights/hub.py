@@ -101,11 +101,11 @@ def _one_sentence(name: str) -> Iterator[None]:
     except InputError:
         raise
     except errors.GatedRepoError:
-        raise InputError(f"{name} is gated: ask for access on its page, then log in with `hf auth login`") from None
+        raise InputError(f"{name} is gated: ask for access on its page, then log in with 'hf auth login'") from None
     except errors.RepositoryNotFoundError:
         raise InputError(
             f"there is no {name} on the Hugging Face Hub, or you may not see it: check the name, or log in with "
-            "`hf auth login`"
+            "'hf auth login'"
         ) from None
     except errors.RevisionNotFoundError:
         raise InputError(f"{name} has no such revision: check what stands behind the @") from None

@@ -144,7 +144,7 @@ def _of_another_library(tensors: Tensors, source: str, found: Recognised | None 
         names = ", ".join(list(tensors)[:3]) or "none"
         raise InputError(
             f"{source} is not known: its first tensors are {names}; the networks of torchvision, timm, transformers "
-            "and pytorchcv that `pocketvision models` has are read"
+            "and pytorchcv that 'pocketvision models' has are read"
         )
     changed = tensors if found.tensors is None else found.tensors
     return Weights(changed, found.family, found.width, source, foreign=found, looks=found.looks)

@@ -95,7 +95,7 @@ def _unmatched(text: str) -> str:
     if Path(text).suffix in SUFFIXES or "/" in text or Path(text).exists():
         return f"{text} is a file, and the zoo is of networks with known accuracies: leave it out, or leave out --zoo"
     if any(sign in text for sign in "*?["):
-        return f"no network of the zoo matches {text!r}: `pocketvision models` lists what is published"
+        return f"no network of the zoo matches {text!r}: 'pocketvision models' lists what is published"
     try:
         split_name(text)
     except InputError as error:

@@ -11,6 +11,7 @@ from pocketvision.files import remove_temporary, writable_folder
 from pocketvision.journal import Journal
 from pocketvision.measure.batches import Look
 from pocketvision.progress import say
+from pocketvision.units import counted
 from pocketvision.zoo.analysis import families, pairs, pareto_front, rank_correlation
 from pocketvision.zoo.batch import LOOK, REFERENCES, Where
 from pocketvision.zoo.measure import measure, times
@@ -31,7 +32,7 @@ def zoo_report(
     remove_temporary(out)  # of an earlier process that was killed
     journal = Journal(out / JOURNAL)
     if show:
-        say(f"zoo: {len(chosen)} networks in {where.runtime}; a stopped run goes on from {out / JOURNAL}")
+        say(f"zoo: {counted(len(chosen), 'network')} in {where.runtime}; a stopped run goes on from {out / JOURNAL}")
     measure([member.name for member in chosen], journal, where, look, show)
     return findings(chosen, times(journal))
 

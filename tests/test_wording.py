@@ -1,0 +1,64 @@
+"""What people read: no Markdown in a terminal, no "1 classes", units beside numbers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from pocketvision.report import words
+from pocketvision.report.diagnosis import _summary
+from pocketvision.units import counted
+
+PACKAGE = ROOT / "src" / "pocketvision"
+MARKDOWN = {"weights/card.py"}  # writes a README.md
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of every string of a file that is no docstring."""
+    tree = ast.parse(path.read_text())
+    documents = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body
+        if isinstance(node.body[0], ast.Expr)
+    }
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # documents what stands above it
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents | bare:
+            yield node.lineno, node.value
+
+
+def test_no_bare_backticks() -> None:
+    files = [path for path in PACKAGE.rglob("*.py") if str(path.relative_to(PACKAGE)) not in MARKDOWN]
+    assert len(files) > 100
+    said = [(f"{path.relative_to(PACKAGE)}:{line}", text) for path in files for line, text in strings(path)]
+    assert [(where, text) for where, text in said if "`" in text] == []
+    pages = list((PACKAGE / "report").glob("*.j2"))
+    assert pages and not [page.name for page in pages if "`" in page.read_text()]
+
+
+def test_no_plural_in_brackets() -> None:
+    lines = [text for path in PACKAGE.rglob("*.py") for _, text in strings(path)]
+    assert len(lines) > 1000 and [text for text in lines if re.search(r"[a-z]\(e?s\)", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 classes"), (1, "1 class"), (2, "2 classes"), (1200, "1,200 classes")]
+)
+def test_counted(number: int, said: str) -> None:
+    assert counted(number, "class", "classes") == said
+    assert counted(1, "image") == "1 image" and counted(3, "image") == "3 images"
+
+
+def test_one_is_one() -> None:
+    assert words.split_images({"images": 1, "split": "val"}) == "1 image of the val split"
+    assert words.split_images({"images": 2}) == "2 images"
+    check = {"images": 1, "top1_agreement": 1.0}
+    assert "the same answer on the one image" in words.export(check).text
+    looked = {"seconds": 1.0, "images_per_second": 1.0}
+    assert _summary({"images": 1, "classes": ["a"], "sides": None, "looked": looked}).startswith("1 image in 1 class ·")
