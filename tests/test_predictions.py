@@ -116,6 +116,23 @@ def test_encoded_bytes_and_arrays_of_paths(net: pv.Network, pixels: np.ndarray, 
     )
 
 
+def test_a_folder_is_all_images_in_it(net: pv.Network, pixels: np.ndarray, tmp_path: Path) -> None:
+    for place, image in (("b.png", pixels[1]), ("a/deep.png", pixels[0])):
+        (tmp_path / "photos" / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "photos" / place)
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    exported = pv.load(pv.export(net, path=tmp_path / "model.onnx")["path"])
+    expected = {str(tmp_path / "photos" / "a" / "deep.png"): pixels[0], str(tmp_path / "photos" / "b.png"): pixels[1]}
+    for model in (net, exported):
+        for folder in (tmp_path / "photos", str(tmp_path / "photos"), [tmp_path / "photos"]):
+            found = model.predict(folder)
+            assert {result.image for result in found} == set(expected)
+            assert same(found, net.predict([expected[result.image] for result in found]))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="there is no image in"):
+        net.predict(tmp_path / "empty")
+
+
 @pytest.mark.parametrize("images", [{"a.png": 1}, io.BytesIO(b"image"), 5, None])
 def test_what_holds_no_images_is_refused(net: pv.Network, images: Any) -> None:
     with pytest.raises(InputError, match="cannot predict on .*: give a path, PIL image or array"):

@@ -20,7 +20,7 @@ def gather(paths: Iterable[Path]) -> list[ImageFile]:
     """
     found: list[ImageFile] = []
     for path in paths:
-        if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
+        if holds_images(path):
             inside = [file for name, file in open_tree(path).files.items() if is_image(name, file)]
             if not inside:
                 raise InputError(f"there is no image in {path}: give image files, or a folder or archive of them")
@@ -28,3 +28,8 @@ def gather(paths: Iterable[Path]) -> list[ImageFile]:
         else:
             found.append(ImageFile(path))
     return found
+
+
+def holds_images(path: Path) -> bool:
+    """Is `path` a folder or an archive, not an image itself?"""
+    return path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file())

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pocketvision.data.arrays import is_tensor
 from pocketvision.data.dataset import Task
+from pocketvision.data.gather import gather, holds_images
 from pocketvision.data.image import ImageFile, Preprocessing, prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.errors import InputError
@@ -30,15 +31,15 @@ def predict(
     """One Result for each image, in order: a path, PIL image, ImageFile, encoded bytes, array, or an iterable of them.
 
     Arrays are H x W or H x W x C, uint8 or floats from 0 to 1; N x H x W x C is N images. Tensors of PyTorch may have
-    their channels first. Images are read `batch` at a time. InputError for an
-    image that cannot be read; with `skipped` it is left out, and noted there.
+    their channels first. The path of a folder, .tar or .zip is all images in it, at any depth. Images are read `batch`
+    at a time. InputError for an image that cannot be read; with `skipped` it is left out, and noted there.
     """
     results: list[Result] = []
 
     def read(image: AnyImage) -> NDArray[np.uint8]:
         return prepare(image, runnable.preprocessing)
 
-    for chunk in batches(_each(images), batch):
+    for chunk in batches(_with_folders(_each(images)), batch):
         found = dict(enumerate(map(read, chunk))) if skipped is None else read_each(chunk, read, skipped)
         if not found:
             continue
@@ -99,6 +100,15 @@ def _each(images: Any) -> Iterable[AnyImage]:
             f"cannot predict on {type(images).__name__}: give a path, PIL image or array, or a list of them"
         )
     return images
+
+
+def _with_folders(images: Iterable[AnyImage]) -> Iterator[AnyImage]:
+    """The same with the images of a folder or archive in the place of its path."""
+    for image in images:
+        if isinstance(image, str | Path) and holds_images(Path(image)):
+            yield from gather([Path(image)])
+        else:
+            yield image
 
 
 def _name(image: AnyImage) -> str:
