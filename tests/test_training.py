@@ -131,12 +131,15 @@ def test_time_bounds_the_epochs(digits: Dataset) -> None:
     assert history.epochs[-1]["lr"] < 4e-4  # and the schedule goes to its end
 
 
-def test_time_that_is_up_within_an_epoch_ends_it_there(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_that_is_up_within_an_epoch_ends_it_there(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By a clock on which each step takes 10 s; the test of speed before saw 1 s."""
     clock = Clock(monkeypatch, 10.0)
     monkeypatch.setattr(loop, "measure", lambda _: Speeds(32.0, 100.0, 1.0))
-    history = loop.train_network(network(), digits, recipe(40, batch=8), seconds=100.0, show=False)
+    history = loop.train_network(network(), digits, recipe(40, batch=8), 100.0, tmp_path, show=False)
     assert clock.steps in (8, 9, 10)  # an epoch has 20
+    assert read_notes(tmp_path / loop.STATE_FILE)["plan"]["total"] == clock.steps
     assert len(history.epochs) == 1 and history.passes == clock.steps / 20
     assert history.epochs[0]["val_loss"] is not None and history.epochs[0]["lr"] < 4e-4
 

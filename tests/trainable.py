@@ -63,6 +63,11 @@ def every_kind(channels: int, resolution: int = 32, momentum: float = 0.01) -> N
 
 @pytest.fixture
 def pictures(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """See `in_memory`."""
+    return in_memory(monkeypatch)
+
+
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """10 pictures of 3 classes for training, 5 for validation, with the channels that the network asks for.
 
     They are made in memory: files hold 1, 3 or 4 channels.

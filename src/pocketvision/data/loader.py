@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -179,6 +179,14 @@ def mixed(*numbers: int) -> int:
     """One seed of 63 bits for any integers, far from those of their neighbours."""
     digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def stop_workers(loader: DataLoader[Any]) -> None:
+    """End the worker processes of `loader` now; it starts others when it is read again.
+
+    Left to the garbage collector that happens some time within other work, which then waits for them for seconds.
+    """
+    loader._iterator = None
 
 
 def batches(images: Images, batch: int, sampler: EpochSampler | None = None) -> DataLoader[tuple[Tensor, int]]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from pocketvision.data.loader import mixed
+from pocketvision.data.loader import mixed, stop_workers
 from pocketvision.progress import Steps, say
 from pocketvision.training.average import averaged
 from pocketvision.training.divergence import Divergence, all_finite, is_finite
@@ -72,12 +72,15 @@ class Run:
         self.optimizer = optimizer
         model, stepping, loader = self.accelerator.prepare(self.net, optimizer, self.trainer.train_batches)
         start_loggers(self.accelerator, self.trainer.loggers, self.out, self.recipe)
-        with Steps(self.trainer.label, self.planned.epochs, self.trainer.show) as progress:
-            progress.resume_at(self.history.passes)
-            while not self.is_over():
-                self._epoch(model, stepping, loader, progress)
-                self._end_epoch()
-                progress.done(self.history.passes, self.history.note(), self.planned.epochs)
+        try:
+            with Steps(self.trainer.label, self.planned.epochs, self.trainer.show) as progress:
+                progress.resume_at(self.history.passes)
+                while not self.is_over():
+                    self._epoch(model, stepping, loader, progress)
+                    self._end_epoch()
+                    progress.done(self.history.passes, self.history.note(), self.planned.epochs)
+        finally:
+            stop_workers(loader.base_dataloader)
         self.accelerator.end_training()
         kept = self.best if self.best is not None and self.history.best_epoch else self.average
         weights = kept.module.state_dict()
@@ -138,7 +141,7 @@ class Run:
 
     def _end_epoch(self) -> None:
         history, part, trained = self.history, self.history.part, self.elapsed()
-        judged = self.planned.validates(len(history.epochs))
+        over, judged = self.is_over(), self.planned.validates(len(history.epochs))
         row: dict[str, float | None] = {
             "epoch": len(history.epochs) + 1,
             "train_loss": part.loss_sum / part.images,
@@ -153,7 +156,8 @@ class Run:
         row["images_per_second"] = part.images * self.accelerator.num_processes / part.seconds
         history.epochs.append(row)
         history.part = Part()
-        self._keep_to_the_time(self.elapsed(), force=True)
+        if not over:
+            self._keep_to_the_time(self.elapsed(), force=True)
         if self.is_over() and not judged:  # the time was up sooner than planned
             self._judge(row)
         row["seconds"] = part.seconds + self.elapsed() - trained

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from pocketvision.data.loader import stop_workers
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.training.modes import set_training
@@ -61,7 +62,9 @@ def measure(trainer: Trainer) -> Speeds:
             if trainer.show:
                 say(explain(rates))
         speed = _training(trainer, net, optimizer, train, loader, (images, labels), seconds)
-        return Speeds(speed, _reading(trainer, seconds / 4), _validating(trainer, net, seconds / 4))
+        found = Speeds(speed, _reading(trainer, seconds / 4), _validating(trainer, net, seconds / 4))
+    stop_workers(trainer.train_batches)
+    return found
 
 
 def _training(

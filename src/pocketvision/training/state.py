@@ -15,6 +15,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pocketvision.data.imagefile import one_line
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 
@@ -45,19 +46,33 @@ def read_notes(path: Path) -> dict[str, Any]:
 
 
 def load_state(path: Path, modules: dict[str, nn.Module], optimizer: Optimizer) -> None:
-    """Put what `save_state` wrote back into the same modules and optimiser."""
+    """Put what `save_state` wrote back into the same modules and optimiser. InputError when it does not fit them."""
+    try:
+        _load(path, modules, optimizer)
+    except (safetensors.SafetensorError, KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"cannot go on from {path}: it does not fit the network ({one_line(error)}); start again with --fresh"
+        ) from None
+
+
+def _load(path: Path, modules: dict[str, nn.Module], optimizer: Optimizer) -> None:
     groups: dict[str, dict[str, Tensor]] = {}
     with safetensors.safe_open(path, framework="pt") as file:
         for key in file.keys():  # noqa: SIM118 (not a mapping)
             prefix, name = key.split("/", 1)
             groups.setdefault(prefix, {})[name] = file.get_tensor(key)
     for prefix, module in modules.items():
+        if groups.get(prefix, {}).keys() != module.state_dict().keys():  # BatchNorm would make up a counter
+            raise ValueError(f"tensors of {prefix} are missing, or too many")
         module.load_state_dict(groups[prefix])
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in groups.get("optimizer", {}).items():
         index, entry = name.split("/")
         state.setdefault(int(index), {})[entry] = _laid_out_as(parameters[int(index)], value)
+    kinds = {frozenset(state.get(index, {})) for index in range(len(parameters))}
+    if len(kinds) != 1 or not all(kinds):
+        raise ValueError("parts of the optimiser's state are missing")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
