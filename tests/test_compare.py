@@ -38,6 +38,12 @@ def test_a_change_beyond_both_intervals_is_told() -> None:
     assert found["notes"] == [] and found["machine"] == {}
 
 
+def test_what_a_busy_machine_could_not_tell_is_no_change() -> None:
+    """The figure has a narrow interval, and the quiet latency lies in a wider one."""
+    unsure = row("a", 1.5, least_ms=1.0, most_ms=1.6)
+    assert verdicts(OLD, document(unsure, row("b", 2.0), row("c", 3.0), row("d", 4.0)))[0] == "same"
+
+
 def test_overlapping_intervals_are_never_a_change() -> None:
     assert verdicts(OLD, document(row("a", 1.09), row("b", 2.0), row("c", 3.0), row("d", 4.0)))[0] == "same"
     # apart by less than two runs on one machine may be

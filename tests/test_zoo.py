@@ -232,7 +232,7 @@ def fake_report(nets: Mapping[str, Any], *args: Any, **options: Any) -> dict[str
         "results": [
             {
                 "model": name,
-                **dict.fromkeys(("median_ms", "low_ms", "high_ms"), None if "shuffle" in name else 2.0),
+                **dict.fromkeys(("median_ms", "least_ms", "most_ms"), None if "shuffle" in name else 2.0),
                 "params": 1,
                 "macs": 2,
                 "max_error": 0.0,

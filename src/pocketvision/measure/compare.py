@@ -44,7 +44,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """`{rows, pace, only_old, only_new, machine, notes}`.
 
     A row is `{model, runtime, threads, batch, old_ms, new_ms, change, low, high, versions, verdict}`: `change` is new
-    over old, `low`..`high` the range that both intervals allow and `versions` the runtime's two where they differ. Its
+    over old, `low`..`high` the range that both bounds allow and `versions` the runtime's two where they differ. Its
     verdict is "slower" or "faster" when the two intervals are apart by more than BETWEEN_RUNS and the row has also
     changed so much against `pace`, the median change of the rows whose runtime kept its version: when all of those are
     slower alike it is the machine that changed. Else it is "same"; "unmeasured" where one side has no time.
@@ -100,11 +100,17 @@ def _row(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     change = low = high = None
     if old["median_ms"] and new["median_ms"]:
         change = new["median_ms"] / old["median_ms"]
-        low, high = new["low_ms"] / old["high_ms"], new["high_ms"] / old["low_ms"]
+        (old_low, old_high), (new_low, new_high) = _bounds(old), _bounds(new)
+        low, high = new_low / old_high, new_high / old_low
     times = {"old_ms": old["median_ms"], "new_ms": new["median_ms"]}
     one, other = old.get("version"), new.get("version")
     versions = [one, other] if one and other and one != other else None
     return {**_name(old), **times, "change": change, "low": low, "high": high, "versions": versions}
+
+
+def _bounds(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Between what the quiet latency lies; files of older versions only have the interval of the median."""
+    return row.get("least_ms", row["low_ms"]), row.get("most_ms", row["high_ms"])
 
 
 def _verdict(row: Mapping[str, Any], pace: float) -> str:
