@@ -22,6 +22,7 @@ from pocketvision.measure.pin import pinned
 from pocketvision.measure.quiet import (
     LOW_END,
     Rounds,
+    are_clear,
     corrected,
     disturbed_share,
     is_clear,
@@ -46,8 +47,8 @@ class Latency:
 
     A call counts if its threads have run all the time since its turn began. `median_ms` is the median of the rounds'
     medians of such calls and `low_ms`..`high_ms` its 95 % confidence interval; 10 % of them took less than `p10_ms`,
-    10 % more than `p90_ms`. Where fewer than 6 rounds have such a call, all calls count, less the time that their
-    thread waited for a CPU, and `median_ms` is the low end of these times (the tenth percentile, with its 95 %
+    10 % more than `p90_ms`. Where they are not half of all, in 6 rounds or more, all calls count, less the time that
+    their thread waited for a CPU, and `median_ms` is the low end of these times (the tenth percentile, with its 95 %
     interval): waiting leaves cold caches behind, which only adds.
 
     `wall_ms` is the median wall time of all timed calls, what a user sees on the machine as busy as it was;
@@ -183,7 +184,7 @@ def summarise(rounds: Rounds) -> Latency:
     every = list(chain.from_iterable(rounds))
     clear = [each for turn in rounds if (each := [call.wall for call in turn if is_clear(call)])]
     share, wall = disturbed_share(every), median(call.wall for call in every)
-    if len(clear) >= min(LEAST_ROUNDS, len(rounds)):
+    if are_clear(every) and len(clear) >= min(LEAST_ROUNDS, len(rounds)):
         times = list(chain.from_iterable(clear))
         medians = [median(taken) for taken in clear]
         middle, (low, high) = median(medians), median_interval(medians)

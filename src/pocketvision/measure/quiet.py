@@ -1,8 +1,9 @@
 """Of timed calls, those that count: what they say of the same call on a quiet machine.
 
 Pure functions of `TimedCall`s. A call is clear if its threads have run all the time since its turn began. Where clear
-calls are too few, every call counts without the time that its thread waited. Such times are too long, never too short:
-after a wait the caches are cold for some 2 ms, and others use the memory meanwhile. So their low end is the figure.
+calls are not half of all, every call counts without the time that its thread waited. Such times are too long, never too
+short: after a wait the caches are cold for some 2 ms, and others use the memory meanwhile. So their low end is the
+figure.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from statistics import median
 from pocketvision.measure.calls import LEAST_WAIT, TimedCall
 
 TOLERANCE = 0.01  # of a call: waiting that is not worth a word
+CLEAR_SHARE = 0.5  # of the calls that must be clear: on a busier machine also those before a wait run cold
 LOW_END = 0.1  # of the corrected times, where no call is clear
 
 Rounds = Sequence[Sequence[TimedCall]]
@@ -27,6 +29,11 @@ def is_undisturbed(call: TimedCall) -> bool:
 def is_clear(call: TimedCall) -> bool:
     """Undisturbed, and so was its turn until then: the caches are as the network itself has left them."""
     return is_undisturbed(call) and math.isinf(call.after)
+
+
+def are_clear(calls: Sequence[TimedCall]) -> bool:
+    """Whether so many of the calls are clear that these show what the network takes in quiet."""
+    return sum(map(is_clear, calls)) >= CLEAR_SHARE * len(calls)
 
 
 def disturbed_share(calls: Iterable[TimedCall]) -> float | None:
@@ -49,9 +56,10 @@ def part_of(call: TimedCall, seconds: float) -> TimedCall:
 
 
 def turn_seconds(turn: Sequence[TimedCall]) -> float:
-    """Seconds of a call by one turn: the median of its clear calls, else the low end of all, corrected."""
-    clear = [call.wall for call in turn if is_clear(call)]
-    return median(clear) if clear else quantile([corrected(call) for call in turn], LOW_END)
+    """Seconds of a call by one turn: the median of its clear calls, or the low end of all, corrected."""
+    if are_clear(turn):
+        return median(call.wall for call in turn if is_clear(call))
+    return quantile([corrected(call) for call in turn], LOW_END)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
