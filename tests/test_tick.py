@@ -50,7 +50,7 @@ def report(
             "lost": lost.to_json() if lost else None, **latency_fields(latency, 5.0), **verdict,
         },
         "judged": judged.to_json(), "timing": latency.to_json(), "data": {"classes": ["ant", "bee", "wasp", "fly"]},
-        "training": {"epochs": [{}] * epochs, "recipe": {"epochs": 60}, "seconds": 420.0, "stopped_early": False},
+        "training": {"passes": float(epochs), "recipe": {"epochs": 60}, "seconds": 420.0, "stopped_early": False},
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import grid
 from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.contest import CONTEST, Contest, choice_once
+from pocketvision.fitting.crossed import affordable_folds, cross_validate
 from pocketvision.fitting.delivery import RESERVE, Delivery
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.insight import SECONDS, SHARE, look_closely, pictures_of
@@ -45,6 +46,7 @@ from pocketvision.weights import Weights, open_weights, save
 
 MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
 SHIPPING = "state/shipping.json"
+CROSSING = "cross-validating"
 TIMED, JUDGED = "state/timed.json", "state/judged.json"  # the steps towards these
 
 
@@ -195,13 +197,23 @@ def _run(
         Journal(folder.out / JUDGED), history,
     )  # fmt: skip
     shipped = delivery.ship(net, _shipping(folder, delivery, net))
+    left = settings["seconds"] - history.seconds
+    folds = 0 if how.more else affordable_folds(shipped.result.images, history.seconds, left)
+    crossed = None
+    if folds:
+        schedule.plan(CROSSING, folds * history.seconds)
+        schedule.look("the held-out images are few, all are cross-validated")
+        crossed = cross_validate(
+            lambda: start.network(winner.candidate), dataset, seen, history, folds, left, folder.out / "state",
+            how.device, show, delivery.journal,
+        )  # fmt: skip
     save(shipped.net, folder.out / MODEL)
     in_time = min(SECONDS, SHARE * settings["seconds"])
     file = folder.out / EXPORTED
     closer = look_closely(shipped.net, dataset, shipped.result, shipped.split, show, in_time, file, threads)
     rows = [{**row, "chosen": row["model"] == winner.candidate.name} for row in choice.rows]
     report = {
-        **make_report(shipped, rows, reason, history, dataset, settings, str(folder.out), how.command, clock),
+        **make_report(shipped, crossed, rows, reason, history, dataset, settings, str(folder.out), how.command, clock),
         **closer,
         "contest": folder.read(CONTEST) or [],
         "doctor": seen.to_json(),

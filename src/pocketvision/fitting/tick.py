@@ -114,10 +114,10 @@ def _accuracy_help(run: _Run) -> tuple[str, str]:
         return "cross-validation, which holds out every image once", shlex.join([*train, "--folds", "5"])
     if judged.is_clear and judged.leaves_out and judged.metric == "balanced_top1":
         return "training that shows each class as often as any other", shlex.join([*train, "--set", "balance=yes"])
-    done, planned = len(run.training["epochs"]), run.training["recipe"]["epochs"]
+    done, planned = run.training["passes"], run.training["recipe"]["epochs"]
     if done < planned and not run.training["stopped_early"]:
         seconds = float(round(LONGER * settings["seconds"]))
-        text = f"training longer (there was time for {done} of {planned} epochs)"
+        text = f"training longer (there was time for {done:.3g} of {planned} epochs)"
         return text, fit_command(settings, run.out, "--more-time", _duration(seconds))
     if not settings["pretrained"] and run.verdict["channels"] == 3:
         weights = {**settings, "pretrained": "auto"}

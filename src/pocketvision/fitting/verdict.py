@@ -16,6 +16,7 @@ from pocketvision.data.splits import class_counts
 from pocketvision.evaluation import Evaluation
 from pocketvision.fitting.accuracy import CARRY, FEW, NAMED, Judgement, figures, judge, never_sentence
 from pocketvision.fitting.clock import Clock
+from pocketvision.fitting.crossed import Crossed
 from pocketvision.fitting.delivery import Shipped
 from pocketvision.fitting.ship import explain_resolution
 from pocketvision.fitting.tick import latency_fields, tick
@@ -29,6 +30,7 @@ from pocketvision.training.history import History
 
 def make_report(
     shipped: Shipped,
+    crossed: Crossed | None,
     rows: list[dict[str, Any]],
     reason: str,
     history: History,
@@ -38,15 +40,20 @@ def make_report(
     command: str,
     clock: Clock,
 ) -> dict[str, Any]:
-    """The report without what other parts of the run add (calibration, pictures, the doctor's findings)."""
-    net, latency, result = shipped.net, shipped.latency, shipped.result
+    """The report without what other parts of the run add (calibration, pictures, the doctor's findings).
+
+    The accuracy is that of `crossed` where there was a cross-validation.
+    """
+    net, latency = shipped.net, shipped.latency
+    result, split = (crossed.result, crossed.split) if crossed else (shipped.result, shipped.split)
     trained = next(row for row in rows if row["chosen"])
     rows = shipped_rows(rows, net, latency)
     judged = judge(result)
+    pretrained = settings["pretrained"] if trained["pretrained"] else None
     report = {
         "verdict": {
             "model": net.spec.name,
-            "split": shipped.split,
+            "split": split,
             "task": dataset.task,
             **result.to_json(),
             f"{result.metric}_interval": list(result.interval),
@@ -71,7 +78,8 @@ def make_report(
             "limits": settings["limits"],
             "decode_ms": None if clock.device else _decode_ms(dataset.splits[shipped.split], net),
         },
-        "export_check": {**shipped.check, result.metric: result.value},
+        "export_check": {**shipped.check, shipped.result.metric: shipped.result.value},
+        "held_out": {**shipped.result.to_json(), "split": shipped.split},
         "judged": judged.to_json(),
         "timing": latency.to_json(),
         "candidates": rows,
@@ -93,7 +101,7 @@ def make_report(
         "notes": [
             *explain_resolution(trained["resolution"], shipped.shipping, net.spec.size[0], shipped.split),
             *_notes(shipped, history, judged, dataset),
-            *_advice(dataset, trained["model"], settings["pretrained"] if trained["pretrained"] else None),
+            *_few(shipped, crossed, dataset, trained["model"], pretrained),
         ],
     }
     report["verdict"] |= tick(report, settings, out)
@@ -148,23 +156,30 @@ def _notes(shipped: Shipped, history: History, judged: Judgement, dataset: Datas
     if judged.never and not judged.leaves_out:
         sentence = never_sentence(judged.never, dataset.classes)
         notes.append(f"{sentence[0].upper()}{sentence[1:]}.")
-    unseen = sorted(set(range(len(dataset.classes))) - {c for s in dataset.splits[shipped.split] for c in s.labels})
+    return notes
+
+
+def _few(shipped: Shipped, crossed: Crossed | None, dataset: Dataset, model: str, pretrained: str | None) -> list[str]:
+    """What few held-out images cannot say, and what was done about it or can be."""
+    held_out = dataset.splits[shipped.split]
+    if crossed:
+        return [
+            f"The {counted(len(held_out), 'image', 'images')} of the {shipped.split} split are too few to judge by: "
+            f"{crossed.folds} networks were trained like the one that ships, each without the images that it was then "
+            "judged on, and the accuracy is theirs together."
+        ]
+    notes = []
+    unseen = sorted(set(range(len(dataset.classes))) - {label for sample in held_out for label in sample.labels})
     if unseen:
         named = ", ".join(f'"{dataset.classes[index]}"' for index in unseen[:NAMED])
         more = ", ..." if len(unseen) > NAMED else ""
         what = counted(len(unseen), "class has", "classes have")
         notes.append(f"{what} no image in the {shipped.split} split, and could not be judged: {named}{more}.")
+    if len(held_out) < FEW:
+        weights = ["--pretrained", pretrained] if pretrained else []
+        command = shlex.join(["pocketvision", "train", dataset.source, "--model", model, *weights, "--folds", "5"])
+        notes.append(
+            f"{len(held_out)} held-out images say little about the accuracy: '{command}' holds out every image once, "
+            "and then trains on all of them."
+        )
     return notes
-
-
-def _advice(dataset: Dataset, model: str, pretrained: str | None) -> list[str]:
-    """For few held-out images: how to learn more from the same data."""
-    held_out = len(dataset.splits.get("test") or dataset.splits["val"])
-    if held_out >= FEW:
-        return []
-    weights = ["--pretrained", pretrained] if pretrained else []
-    command = shlex.join(["pocketvision", "train", dataset.source, "--model", model, *weights, "--folds", "5"])
-    return [
-        f"{held_out} held-out images say little about the accuracy: '{command}' holds out every image once, and then "
-        "trains on all of them."
-    ]
