@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import pocketvision as pv
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import split
 from pocketvision.fitting.candidates import Candidate, grid
@@ -115,3 +118,14 @@ def test_a_contest_leaves_out_what_it_cannot_teach(tmp_path: Path) -> None:
     assert contest.steps(first) < LEAST_STEPS and contest.steps(first) < contest.steps(winner.contender.candidate)
     assert winner.contender.recipe.batch <= 32
     assert winner.reason.startswith("Because. ") and "too few to learn much" in winner.reason
+
+
+def test_train_too_gives_few_images_small_batches(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for label in ("light", "dark"):
+        (folder / label).mkdir(parents=True)
+        for i in range(15):
+            Image.new("L", (8, 8), i + (200 if label == "light" else 0)).save(folder / label / f"{i}.png")
+    out = tmp_path / "run"
+    pv.train(folder, "mobilenet_v1", width=0.25, resolution=16, epochs=1, out=out, show=False)
+    assert json.loads((out / "recipe.json").read_text())["batch"] == 16

@@ -95,7 +95,7 @@ def train(
     make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
-        recipe or (fine_tune(channels, len(dataset.splits["train"])) if weights else from_scratch(channels)),
+        recipe or (fine_tune if weights else from_scratch)(channels, len(dataset.splits["train"])),
         **{k: v for k, v in changes.items() if v is not None},
     )
 
