@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ from pocketvision.data.dataset import Dataset
 from pocketvision.data.doctor import Examination, drop_unreadable, examine, refuse_unreadable, same_pictures
 from pocketvision.data.leftovers import RUN
 from pocketvision.data.look import Embedding
-from pocketvision.data.record import RECORD, SPLITS, Change, compare, record
+from pocketvision.data.record import RECORD, SPLITS, Change, Record, compare, record
 from pocketvision.data.sources import same_place
 from pocketvision.data.splits import load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
@@ -88,14 +89,14 @@ class RunFolder:
         change = self._change()
         if not change:
             if goes_on and self.read(RECORD) is None:
-                self.write(RECORD, record(self.dataset))
+                self.write(RECORD, self._record)
             return
         said = f"{self.dataset.source} has changed since the run in {self.out} was begun: {change.described()}"
         again = "--fresh starts again with the data as they are, another --out keeps this run too"
         if goes_on and not self._is_trained():
             for name in (EXAMINED, SPLITS):
                 (self.out / name).unlink(missing_ok=True)
-            self.write(RECORD, record(self.dataset))
+            self.write(RECORD, self._record)
             said = f"{said}; nothing was trained yet, so the data are looked at anew"
         elif goes_on and (change.gone or change.relabelled):
             raise InputError(f"{said}: put them back as they were, or {again}")
@@ -109,7 +110,12 @@ class RunFolder:
     def _change(self) -> Change | None:
         """What has become of the data since the run was begun; None when nothing is known of either."""
         before = self.read(RECORD)
-        return None if before is None or self.dataset is None else compare(before, record(self.dataset))
+        return None if before is None or self.dataset is None else compare(before, self._record)
+
+    @cached_property
+    def _record(self) -> Record:
+        assert self.dataset is not None
+        return record(self.dataset)
 
     def _is_same_data(self, begun: dict[str, Any], settings: dict[str, Any], change: Change | None) -> bool:
         if "data" not in begun or "data" not in settings:
