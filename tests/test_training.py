@@ -20,7 +20,7 @@ from pocketvision.data.splits import split
 from pocketvision.errors import InputError
 from pocketvision.models import create_model
 from pocketvision.network import Network
-from pocketvision.training import loop, run
+from pocketvision.training import loop, run, speed
 from pocketvision.training.balance import class_weights
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import COLUMNS, History
@@ -241,6 +241,49 @@ def test_epochs_differ_and_images_do_not_depend_on_the_order(digits: Dataset) ->
     back = {key: images[key][0] for key in reversed(keys)}
     assert all(torch.equal(there[key], back[key]) for key in keys)
     assert not torch.equal(there[keys[0]], there[keys[2]])
+
+
+def test_images_that_take_long_to_read_are_read_when_they_are_needed(digits: Dataset) -> None:
+    p, samples = network().preprocessing, digits.splits["train"]
+    held = Images(samples, p, Augmentation(), show=False)
+    hurried = Images(samples, p, Augmentation(), show=False, seconds=0.0)
+    assert held.cached and not hurried.cached and not hurried.images and len(hurried) == len(held)
+    key = Key(5, 0, (16, 16))
+    assert torch.equal(held[key][0], hurried[key][0]) and held[key][1] == hurried[key][1]
+
+
+def test_the_test_of_speed_takes_a_small_part_of_the_time_on_a_slow_machine_too(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image takes half a second, a batch 16: of 60 s that are given, 4 images in training tell it."""
+    now = 0.0
+
+    class Slow:
+        monotonic = staticmethod(lambda: now)
+
+    def train(self: Step, model: Any, optimizer: Any, images: torch.Tensor, labels: torch.Tensor) -> float:
+        nonlocal now
+        now += len(images) / 2
+        return 1.0
+
+    def validate(self: Step, net: Any, found: Any) -> tuple[float, float]:
+        nonlocal now
+        now += sum(len(images) for images, _ in found) / 4
+        return 1.0, 1.0
+
+    monkeypatch.setattr(speed, "time", Slow)
+    monkeypatch.setattr(Step, "__call__", train)
+    monkeypatch.setattr(Step, "validate", validate)
+    found = speed.measure(loop.Trainer(network(), digits, recipe(3), seconds=60.0, show=False))
+    assert found.images == pytest.approx(2.0) and found.validation_seconds == pytest.approx(20.0)  # 80 images
+    assert now <= 6.0
+
+
+def test_a_state_of_other_images_is_refused(digits: Dataset, tmp_path: Path) -> None:
+    loop.train_network(network(), digits, recipe(1), out=tmp_path, show=False)
+    fewer = Dataset("few", "few", digits.classes, {**digits.splits, "train": digits.splits["train"][:70]})
+    with pytest.raises(InputError, match=r"other images \(an epoch had 5 steps, now it has 3\)"):
+        loop.train_network(network(), fewer, recipe(1), out=tmp_path, show=False)
 
 
 def test_loggers(digits: Dataset, tmp_path: Path) -> None:

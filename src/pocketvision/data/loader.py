@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -58,8 +59,9 @@ class Key(NamedTuple):
 class Images(TorchDataset[tuple[Tensor, int]]):
     """Samples as (uint8 C x H x W, label), held in memory while they fit.
 
-    With an `augmentation`, asked by Key: the random view depends on (seed, epoch, index) alone, whoever computes it and
-    in whatever order. Without, asked by index: what the network is shown in use.
+    They are not where reading all of them would take more than `seconds`. With an `augmentation`, asked by Key: the
+    random view depends on (seed, epoch, index) alone, whoever computes it and in whatever order. Without, asked by
+    index: what the network is shown in use.
 
     Images that cannot be read (any more) are left out and named. When the others are not held in memory, that shows
     only while an epoch runs: the next image is then given in its place, with its own label.
@@ -73,6 +75,7 @@ class Images(TorchDataset[tuple[Tensor, int]]):
         seed: int = 0,
         label: str = "reading images",
         show: bool = True,
+        seconds: float | None = None,
     ) -> None:
         self.samples, self.preprocessing = samples, preprocessing
         self.augmentation, self.seed, self.show = augmentation, seed, show
@@ -81,9 +84,11 @@ class Images(TorchDataset[tuple[Tensor, int]]):
         height, width = preprocessing.resize
         self.cached = len(samples) * height * width * preprocessing.channels * DETAIL**2 < CACHE_BYTES
         self.lost = torch.zeros(len(samples), dtype=torch.bool).share_memory_()  # by the worker processes
-        self.images: list[Tensor] = self._read(label, show) if self.cached else []
+        self.images: list[Tensor] = self._read(label, show, seconds) if self.cached else []
 
-    def _read(self, label: str, show: bool) -> list[Tensor]:
+    def _read(self, label: str, show: bool, most: float | None) -> list[Tensor]:
+        """All images; none where they would take more than `most` seconds: they are then read when they are needed."""
+        began = time.monotonic()
         images: list[Tensor] = []
         read: list[Sample] = []
         skipped = Skipped()
@@ -98,6 +103,11 @@ class Images(TorchDataset[tuple[Tensor, int]]):
                         images.append(image)
                         read.append(sample)
                     steps.done(number)
+                    taken = time.monotonic() - began
+                    if most is not None and taken > most / 4 and taken * len(self.samples) > most * number:
+                        pool.shutdown(cancel_futures=True)
+                        self.cached = False
+                        return []
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

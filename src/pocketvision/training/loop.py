@@ -29,6 +29,7 @@ from pocketvision.training.state import read_notes
 from pocketvision.training.step import Step
 from pocketvision.training.threads import restored_threads, thread_counts, use_threads
 
+READING = 0.3  # of the time given: where reading all images takes longer, each is read when it is needed
 STATE_FILE = "state/training.safetensors"
 
 
@@ -63,14 +64,16 @@ class Trainer:
         p = net.preprocessing
         self.step = Step(dataset, p, recipe, self.accelerator)
         samples = self.step.objective.samples
-        images = Images(samples("train"), p, recipe.augmentation, recipe.seed, "reading training images", self.show)
+        reading = None if seconds is None else READING * seconds
+        label = "reading training images"
+        images = Images(samples("train"), p, recipe.augmentation, recipe.seed, label, self.show, reading)
         if recipe.balance and dataset.task != "classify":
             raise InputError("balance in the recipe is for images with one class each: leave it out for several labels")
         weights = class_weights(images.samples, len(dataset.classes)) if recipe.balance else None
         batch = min(recipe.batch, len(images))
         self.sampler = EpochSampler(len(images), batch, recipe.seed, p.resolution, weights)
         self.train_batches = batches(images, batch, self.sampler)
-        self.val = Images(samples("val"), p, None, recipe.seed, "reading validation images", self.show)
+        self.val = Images(samples("val"), p, None, recipe.seed, "reading validation images", self.show, reading)
         self.val_batches = batches(self.val, max(64, recipe.batch))
 
     def run(self, out: Path | None = None, more: More | None = None) -> History:
@@ -106,6 +109,11 @@ class Trainer:
             raise InputError(
                 f"{state} was written by another version of pocketvision: start the run again with --fresh"
             ) from None
+        if planned.epoch_steps != len(self.train_batches):
+            raise InputError(
+                f"{state} is of a run with other images (an epoch had {planned.epoch_steps:,} steps, now it has "
+                f"{len(self.train_batches):,}): start it again with --fresh"
+            )
         history.seconds = max(history.seconds, lost.seconds if lost else 0.0)
         epochs = len(history.epochs)
         self.limit = more.seconds if more else self.limit
