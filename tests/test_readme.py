@@ -95,13 +95,18 @@ def test_the_readme_runs(snippet: Snippet, folder: Path) -> None:
     else:
         command = ["bash", "-euo", "pipefail", "-c", snippet.text]
     environment = command_environment()
-    environment["PATH"] = os.pathsep.join([str(folder / "bin"), environment["PATH"]])
+    environment["PATH"] = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), environment["PATH"]])
     done = subprocess.run(
         command, cwd=folder / "here", env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     # On a machine that is too busy `fit` may end without a tick: what it writes is there all the same.
     expected = 1 if " fit " in snippet.text and "not usable yet: " in done.stderr else 0
     assert done.returncode == expected, f"README.md line {snippet.line}: {snippet.text}\n{done.stdout}\n{done.stderr}"
+    *_, title, first, second = ["", "", "", *done.stdout.splitlines()]
+    assert (title == "Use it:") == bool(re.match("pocketvision (fit|train|export)", snippet.text)), done.stdout
+    for line in (first, second) if snippet.text.startswith("pocketvision fit") else ():
+        used = subprocess.run(line, shell=True, cwd=folder / "here", env=environment, capture_output=True, text=True)
+        assert used.returncode == 0, f"{line}\n{used.stderr}"
 
 
 def test_there_is_something_to_run() -> None:

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT
 from pocketvision.report import words
 from pocketvision.report.diagnosis import _summary
+from pocketvision.report.page import readable_machine
 from pocketvision.units import counted
 
 PACKAGE = ROOT / "src" / "pocketvision"
@@ -62,3 +63,10 @@ def test_one_is_one() -> None:
     assert "the same answer on the one image" in words.export(check).text
     looked = {"seconds": 1.0, "images_per_second": 1.0}
     assert _summary({"images": 1, "classes": ["a"], "sides": None, "looked": looked}).startswith("1 image in 1 class ·")
+
+
+def test_bytes_and_clocks_of_the_machine_have_units() -> None:
+    machine = {"cpu": "x", "caches": {"L1d": 32768, "L2": 1048576}, "memory": 2**34, "frequency": {"now": 2596.14}}
+    said = readable_machine({**machine, "versions": {"torch": "2"}, "load": [0.123, 2, 1]})
+    assert said["caches"] == "L1d 32 KiB, L2 1 MiB" and said["clock"] == "now 2596 MHz"
+    assert said["memory"] == "16 GiB" and said["load"].startswith("0.12, ") and "libraries" not in said

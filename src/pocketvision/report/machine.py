@@ -33,7 +33,8 @@ def facts(machine: Mapping[str, Any]) -> list[dict[str, str]]:
     clock = machine.get("frequency") or {}
     told: dict[str, Any] = {
         "CPU": machine.get("cpu"),
-        "cores": f"{machine['cores']} usable, {machine.get('architecture')}" if machine.get("cores") else None,
+        "cores": f"{machine['cores']} usable" if machine.get("cores") else None,
+        "architecture": machine.get("architecture"),
         "vector units": ", ".join(UNITS.get(name, name) for name in machine.get("instructions") or []),
         "caches": ", ".join(f"{name} {binary(size)}" for name, size in caches.items()),
         "memory": binary(machine.get("memory")) if machine.get("memory") else None,

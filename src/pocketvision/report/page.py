@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from . import plots, text, words
 from . import verdict as verdicts
 from .closer import closer_look
+from .machine import facts
 from .pictures import Picture
 from .svg import PALETTE, both
 from .templates import environment, unbroken
@@ -164,11 +165,9 @@ def class_counts(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def readable_machine(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the machine but for the versions, its memory and load as people read them."""
-    ways: dict[str, Callable[[Any], Any]] = {"memory": text.size, "load": lambda load: [f"{x:.2f}" for x in load or []]}
-    shown = {key: value for key, value in machine.items() if key not in ("versions", "time") and value is not None}
-    return {key: ways[key](value) if key in ways else value for key, value in shown.items()}
+def readable_machine(machine: Mapping[str, Any]) -> dict[str, str]:
+    """What is known of the machine as people read it, with units; without the versions, which stand apart."""
+    return {fact["what"]: fact["is"] for fact in facts({**machine, "versions": None, "time": None})}
 
 
 def readable_date(created: object) -> str:

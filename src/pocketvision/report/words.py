@@ -89,13 +89,9 @@ def export(check: Mapping[str, Any]) -> Statement:
     said = []
     if agreement is not None and images:
         same = round(agreement * images)
-        said.append(
-            f"the same answer on all {images_of(images)}"
-            if images != 1
-            else "the same answer on the one image"
-            if same == images and agreement == 1
-            else f"the same answer on {whole(same)} of {images_of(images)}"
-        )
+        every = "the one image" if images == 1 else f"all {images_of(images)}"
+        some = f"{whole(same)} of {images_of(images)}"
+        said.append(f"the same answer on {every if same == images and agreement == 1 else some}")
     elif agreement is not None:
         said.append(f"the same answer on {percent(agreement, 2)} of the images")
     if error is not None:
