@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,3 +204,18 @@ def test_transformers_can_open_a_renamed_network(tmp_path: Path) -> None:
 def test_what_transformers_cannot_build_is_not_taken_for_it_by_its_name() -> None:
     assert family(replace(create_spec("mobilenet_v3_small"), name="mobilenet_v2")) is None
     assert family(renamed().spec) == "mobilenet_v1" and family(create_spec("mnasnet_b1")) is None
+
+
+def test_the_command_line_trains_a_file_too(
+    tmp_path: Path, call_cli: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs(tmp_path / "data")
+    pv.save(renamed(), tmp_path / "cats.safetensors")
+    common = ("train", "data", "--model", "cats.safetensors")
+    status, _, err = call_cli(*common, "--width", "0.5", cwd=tmp_path)
+    assert status == 2 and "cats.safetensors has its own rows and weights" in err
+    status, _, err = call_cli("train", "data", "--model", "missing.safetensors", cwd=tmp_path)
+    assert status == 2 and "missing.safetensors" in err
+    status, out, err = call_cli(*common, "--epochs", "1", "--device", "cpu", "--json", cwd=tmp_path)
+    assert status == 0, err
+    assert json.loads(out)["model"] == "cats_pruned" and (tmp_path / json.loads(out)["file"]).is_file()

@@ -118,7 +118,11 @@ def train(
     data: Data,
     model: Annotated[
         str,
-        Option(metavar="MODEL", help="A name that 'pocketvision models' lists.", autocompletion=complete_model),
+        Option(
+            metavar="MODEL",
+            help="A name that 'pocketvision models' lists, or a model file to go on from.",
+            autocompletion=complete_model,
+        ),
     ],
     width: Width = None,
     resolution: Resolution = None,
