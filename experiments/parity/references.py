@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 LIBRARIES = ("torchvision", "timm", "transformers", "pytorchcv")
 
@@ -87,9 +87,9 @@ def references() -> Iterator[Reference]:
             name = f"MobileNetV{number} {width:g}"
             yield Reference("transformers", name, f"mobilenet_v{number}", make, 1001, listed=name)
     for name, listed in SHUFFLENETS.items():
-        yield Reference("pytorchcv", name, "shufflenet_v1", partial(_of_pytorchcv, name), listed=listed)
+        yield Reference("pytorchcv", name, "shufflenet_v1", partial(of_pytorchcv, name), listed=listed)
     for name, (family, listed) in SQUEEZENETS.items():
-        yield Reference("pytorchcv", name, family, partial(_of_pytorchcv, name), listed=listed)
+        yield Reference("pytorchcv", name, family, partial(of_pytorchcv, name), listed=listed)
 
 
 def _of_torchvision(name: str) -> nn.Module:
@@ -122,12 +122,12 @@ def _of_transformers(number: int, width: float) -> nn.Module:
     return module
 
 
-def _of_pytorchcv(name: str) -> nn.Module:
+def of_pytorchcv(name: str) -> nn.Module:
     """Its last average pooling is made for 224 px alone; the mean of the whole map is the same there."""
     from pytorchcv.model_provider import get_model
 
     module = get_model(name, pretrained=False)
-    for part in (module.features, module.output):
+    for part in (getattr(module, "features", None), getattr(module, "output", None)):
         if hasattr(part, "final_pool"):
             part.final_pool = nn.AdaptiveAvgPool2d(1)
     return module
@@ -158,3 +158,17 @@ def build_reference(reference: Reference, seed: int = 0) -> nn.Module:
                 if part.bias is not None:
                     part.bias.normal_(0, 0.1, generator=generator)
     return module.eval()
+
+
+def answer(module: nn.Module, images: Tensor) -> Tensor:
+    """Logits, also of the networks of transformers, which wrap them."""
+    found: Any = module(images)
+    return found.logits if hasattr(found, "logits") else found
+
+
+def difference(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference, as a share of the largest number of `theirs`; inf when there is nothing to compare."""
+    largest = theirs.abs().max().item()
+    if ours.shape != theirs.shape or not largest > 0:
+        return float("inf")
+    return (ours - theirs).abs().max().item() / largest

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from references import LIBRARIES, Reference, build_reference, missing_library, references
-from torch import Tensor, nn
+from references import LIBRARIES, Reference, answer, build_reference, difference, missing_library, references
+from torch import nn
 
 import pocketvision as pv
 from pocketvision.files import write_atomic
@@ -53,20 +53,6 @@ def ours_of(reference: Reference, module: nn.Module) -> Network:
     """Our network with the reference's weights, read from the living module."""
     classes = reference.classes if reference.classes != 1000 else None
     return pv.create_model(reference.family, classes=classes, weights=module).eval()
-
-
-def answer(module: nn.Module, images: Tensor) -> Tensor:
-    """Logits, also of the networks of transformers, which wrap them."""
-    found: Any = module(images)
-    return found.logits if hasattr(found, "logits") else found
-
-
-def difference(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference, as a share of the largest number of `theirs`; inf when there is nothing to compare."""
-    largest = theirs.abs().max().item()
-    if ours.shape != theirs.shape or not largest > 0:
-        return float("inf")
-    return (ours - theirs).abs().max().item() / largest
 
 
 def compare_eval(net: Network, module: nn.Module, side: int) -> float:

@@ -29,6 +29,15 @@ def require_path(path: str | Path) -> Path:
     return path
 
 
+def split_called(path: str | Path) -> tuple[Path, str]:
+    """Of "FILE@NAME" the file, and the name that it is given; "" where there is none, or where a file is so called."""
+    path = Path(path)
+    if "@" not in path.name or path.exists():
+        return path, ""
+    name, _, called = path.name.rpartition("@")
+    return path.with_name(name) if name else path, called if name else ""
+
+
 def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Write `data` (text as UTF-8) to `path`: a temporary file in the same folder, fsync, rename.
 

@@ -70,7 +70,7 @@ Pretrained = Annotated[
     Option(
         metavar="FILE",
         help="Weights: a file or folder of torchvision, timm, transformers, TFLite, Caffe, a model file of ours, "
-        "hf:OWNER/NAME, or auto to download.",
+        "hf:OWNER/NAME, or auto to download. FILE@NAME says of which network, where several have the same tensors.",
     ),
 ]
 Threads = Annotated[int, Option(metavar="N", help="Threads of the runtime.")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pocketvision.data.sources import data_name, require_data
 from pocketvision.errors import InputError
-from pocketvision.files import require_path, require_path_like
+from pocketvision.files import require_path, require_path_like, split_called
 from pocketvision.fitting.limits import Limits
 from pocketvision.loading import is_file
 from pocketvision.measure.remote import is_remote, read_address
@@ -116,7 +116,7 @@ def is_weights(model: str | Path) -> bool:
 def require_weights(pretrained: str | Path) -> None:
     """InputError for a file or folder that is not there; what is to be downloaded is left to who does it."""
     if str(pretrained) != "auto" and not str(pretrained).startswith("hf:"):
-        require_path(pretrained)
+        require_path(split_called(pretrained)[0])
 
 
 def default_out(data: str | Path, budget: str) -> Path:

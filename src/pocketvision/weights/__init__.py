@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from pocketvision.data.preprocessing import SMALL
 from pocketvision.errors import InputError
-from pocketvision.network import Network
+from pocketvision.network import Network, build_meta
 from pocketvision.progress import say
+from pocketvision.spec import Spec
 from pocketvision.weights.check import answer_alike
 from pocketvision.weights.file import fill, load, save
 from pocketvision.weights.source import Weights, open_weights
@@ -35,17 +37,28 @@ def load_weights(
     if theirs and (ours.family != theirs.family if ours else found.foreign):
         raise InputError(f"{source} holds {family} at width {width:.4g}; it does not fit {net.spec.name}")
     tensors = found.named_for(net.spec)
+    original = dict(tensors)
     same_input = _adapt_stem(tensors, net, source)
     whole = _adapt_classifier(tensors, net, found, not _are_numbers(net.classes) if named is None else named)
     fill(net, tensors, source)
-    if found.module is not None and whole and same_input and min(net.spec.size) > SMALL:
-        answer_alike(net, found.module, source)
+    if found.module is not None and same_input and min(net.spec.size) > SMALL:
+        answer_alike(net if whole else _with_classes(net.spec, original, source), found.module, source)
     _adapt_preprocessing(net, found)
     if whole:
         net.task = found.task
         if found.network and net.preprocessing == found.network.preprocessing:
             net.calibration = found.network.calibration
     net.provenance["pretrained"] = found.name
+
+
+def _with_classes(spec: Spec, tensors: dict[str, Tensor], source: str) -> Network:
+    """A network of `spec` with the classifier that the weights were trained with."""
+    bias = tensors.get(CLASSIFIER + "bias")
+    if bias is None:
+        raise InputError(f"{source} has no classifier: what it answers cannot be compared; give its state dict")
+    net = build_meta(replace(spec, head=replace(spec.head, classes=len(bias))))  # type: ignore[type-var]
+    fill(net, tensors, source)
+    return net
 
 
 def _adapt_preprocessing(net: Network, weights: Weights) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pocketvision.errors import InputError
-from pocketvision.weights import libraries, reading, timm, transformers
+from pocketvision.weights import libraries, reading, transformers
 from pocketvision.weights.file import is_model_file
+from pocketvision.weights.readings import resolve
 from pocketvision.weights.recognised import Looks, Recognised
 
 CONFIG = "config.json"
@@ -25,6 +26,11 @@ OURS = "pocketvision"  # the "model_type" of our own folders that no other libra
 def is_foreign(folder: Path) -> bool:
     """Does `folder` say, in the way of transformers or timm, what its weights are of? Our model files come first."""
     return (folder / CONFIG).is_file() and not is_model_file(folder)
+
+
+def is_part(path: Path) -> bool:
+    """Are these the weights of such a folder? What they are of then stands beside them."""
+    return path.name in WEIGHTS and path.is_file() and is_foreign(path.parent)
 
 
 def read(folder: Path) -> reading.Read:
@@ -47,6 +53,7 @@ def read(folder: Path) -> reading.Read:
     found = libraries.recognise(tensors)
     if found is None:
         raise InputError(f"{folder} holds timm's {config['architecture']}: none of the networks that pocketvision has")
+    found = resolve(found, str(folder), "", str(config["architecture"]))
     try:
         return of_timm(reading.Read(tensors), found, config)
     except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
@@ -54,11 +61,8 @@ def read(folder: Path) -> reading.Read:
 
 
 def of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> reading.Read:
-    """What timm's configuration says beside the tensors: statistics, crop, resolution, labels, TensorFlow's padding."""
+    """What timm's configuration says beside the tensors: statistics, crop, resolution, labels."""
     said = {**config, **config.get("pretrained_cfg", {})}
-    if str(config["architecture"]).startswith("tf_"):
-        known = found.adapt
-        found = replace(found, adapt=lambda spec: timm.TENSORFLOW(known(spec)))
     default = found.looks
     looks = Looks(
         tuple(float(mean) for mean in said.get("mean", default.mean)),

@@ -8,16 +8,21 @@ from torch import nn
 
 from pocketvision.blocks import Fire, MaxPool, ShuffleV1
 from pocketvision.spec import Spec
+from pocketvision.weights.readings import Reading
 from pocketvision.weights.recognised import Pairs, Recognised, Tensors, conv_bn, conventions
 
 STEM = "features.init_block.conv"
+SHORTCUTS = (
+    Reading("squeezenet_v1_0", "squeezenet_v1_[01]", "no shortcuts", lambda found: replace(found, option="none")),
+    Reading("squeezeresnet_v1_0", "squeezeresnet_v1_[01]", "shortcuts", lambda found: replace(found, option="simple")),
+)
 DEFAULTS = conventions(bn_eps=1e-5, bn_momentum=0.1)
 
 
 def recognise(state: Tensors) -> Recognised | None:
     """The network that a state dict of pytorchcv is of, else None.
 
-    Whether a SqueezeNet has shortcuts is not in its tensors: the caller says so, or the live network.
+    Whether a SqueezeNet has shortcuts is not in its tensors: its name says so, or the live network.
     """
     stem = state.get(f"{STEM}.weight")
     if stem is None:
@@ -29,7 +34,7 @@ def recognise(state: Tensors) -> Recognised | None:
         return Recognised("shufflenet_v1", stem.shape[0] / 24, shufflenet, STEM, DEFAULTS, option=groups)
     if "features.stage1.unit1.squeeze.conv.weight" in state:
         family, full = ("squeezenet_1.0", 96) if stem.shape[2] == 7 else ("squeezenet_1.1", 64)
-        return Recognised(family, stem.shape[0] / full, squeezenet, STEM)
+        return Recognised(family, stem.shape[0] / full, squeezenet, STEM, readings=SHORTCUTS)
     return None
 
 
@@ -39,7 +44,7 @@ def of_module(module: nn.Module, state: Tensors) -> Recognised | None:
     if found is None or not found.family.startswith("squeezenet"):
         return found
     bypassed = any(getattr(part, "residual", False) is True for part in module.modules())
-    return replace(found, option="simple" if bypassed else "none")
+    return replace(found, option="simple" if bypassed else "none", readings=())
 
 
 def shufflenet(spec: Spec) -> Pairs:

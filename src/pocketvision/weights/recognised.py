@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pocketvision.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, SMALL, Preprocessing
 from pocketvision.spec import Spec
+from pocketvision.weights.readings import Reading
 
 Tensors = Mapping[str, Tensor]
 Pairs = Iterator[tuple[str, str]]  # (module by their name, the same by ours): each tensor in it is called alike in both
@@ -51,7 +52,7 @@ class Recognised:
     `names` pairs their modules with those of a spec, `stem` is their first convolution; `adapt` gives a spec what the
     source does otherwise (padding, epsilon, activations). `option` is the family's own dial, `resolution` the side (or
     height and width) it was trained at, px. `background`: the first class is "nothing". `tensors` replaces the
-    source's, where they had to be changed.
+    source's, where they had to be changed. `readings` are the networks that share these tensors, if several.
     """
 
     family: str
@@ -64,6 +65,7 @@ class Recognised:
     resolution: int | tuple[int, int] | None = None
     background: bool = False
     tensors: Tensors | None = None
+    readings: tuple[Reading, ...] = ()
 
 
 def conventions(**changes: Any) -> Callable[[Spec], Spec]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
+from pocketvision.files import split_called
 from pocketvision.finite import require_finite
 from pocketvision.network import Network
 from pocketvision.spec import Spec, Variant
@@ -17,6 +18,7 @@ from pocketvision.weights import checkpoint, folder, hub, pytorchcv, reading, ti
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
 from pocketvision.weights.libraries import recognise
+from pocketvision.weights.readings import resolve
 from pocketvision.weights.recognised import Looks, Recognised, Tensors
 from pocketvision.weights.wrapping import unwrapped_module
 
@@ -98,10 +100,13 @@ class Weights:
         return by_our_names(self.tensors, self.foreign.names(spec), spec) if self.foreign else dict(self.tensors)
 
 
-def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> Weights:
-    """Read weights and recognise what they are of. `source` is a file or folder, a state dict, a module of another
+def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights, called: str = "") -> Weights:
+    """Read weights and recognise what they are of, by the name `called` where tensors alone do not tell it.
+
+    `source` is a file or folder, a state dict, a module of another
     library, "hf:owner/name" (on the Hugging Face Hub, "@revision" behind it), or "auto": published weights, from the
-    disk where they were downloaded before, else downloaded after asking. InputError when that fails.
+    disk where they were downloaded before, else downloaded after asking. "FILE@NAME" is the file, called so. InputError
+    when that fails.
     """
     if isinstance(source, Weights):
         return source
@@ -111,15 +116,18 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights) -> W
         return _of_a_module(unwrapped_module(source))
     if isinstance(source, dict):
         found = checkpoint.of_content(source, "this state dict")
-        return _of_read(reading.Read(found.tensors, architecture=found.architecture), "this state dict")
+        return _of_read(reading.Read(found.tensors, architecture=found.architecture), "this state dict", called)
     if hub.is_name(source):
-        return replace(open_weights(hub.download(str(source))), source=str(source))
+        return replace(open_weights(hub.download(str(source)), called), source=str(source))
     if str(source) == AUTO and not Path(source).exists():
         source = hub.fetch()
-    path = Path(source)
+    path, said = split_called(source)
+    called = said or called
     if is_model_file(path):
-        return _of_ours(load(path), str(source))
-    return _of_read(folder.read(path) if path.is_dir() else reading.read(path), str(source))
+        return _of_ours(load(path), str(path))
+    if folder.is_part(path):
+        path = path.parent
+    return _of_read(folder.read(path) if path.is_dir() else reading.read(path), str(path), called, path.name)
 
 
 def _of_ours(net: Network, source: str) -> Weights:
@@ -132,20 +140,23 @@ def _of_ours(net: Network, source: str) -> Weights:
     return Weights(tensors, family, width, source, net.classes, net.spec, looks=looks, task=net.task, network=net)
 
 
-def _of_read(read: reading.Read, source: str) -> Weights:
-    found = _of_another_library(read.tensors, source, read.recognised)
+def _of_read(read: reading.Read, source: str, called: str = "", file: str = "") -> Weights:
+    found = _of_another_library(read.tensors, source, read.recognised, (called, read.architecture, file))
     looks = read.looks or found.looks
     return replace(found, classes=read.classes or found.classes, looks=looks, task=read.task)
 
 
-def _of_another_library(tensors: Tensors, source: str, found: Recognised | None = None) -> Weights:
+def _of_another_library(
+    tensors: Tensors, source: str, found: Recognised | None = None, names: tuple[str, str, str] = ("", "", "")
+) -> Weights:
     found = found or recognise(tensors)
     if found is None:
-        names = ", ".join(list(tensors)[:3]) or "none"
+        first = ", ".join(list(tensors)[:3]) or "none"
         raise InputError(
-            f"{source} is not known: its first tensors are {names}; the networks of torchvision, timm, transformers "
+            f"{source} is not known: its first tensors are {first}; the networks of torchvision, timm, transformers "
             "and pytorchcv that 'pocketvision models' has are read"
         )
+    found = resolve(found, source, *names)
     changed = tensors if found.tensors is None else found.tensors
     return Weights(changed, found.family, found.width, source, foreign=found, looks=found.looks)
 
@@ -156,10 +167,15 @@ def _of_a_module(module: nn.Module) -> Weights:
     config = transformers.config_of(module)
     if config is not None:
         return replace(_of_read(transformers.read(tensors, config, source), source), module=module)
-    found = timm.of_module(module, tensors) or pytorchcv.of_module(module, tensors)
-    weights = replace(_of_another_library(tensors, source, found), module=module)
     shown = getattr(module, "pretrained_cfg", None)  # timm's
-    if isinstance(shown, dict) and shown and weights.foreign:
+    shown = shown if isinstance(shown, dict) else {}
+    found = timm.of_module(module, tensors) or pytorchcv.of_module(module, tensors) or recognise(tensors)
+    stated = str(shown.get("architecture", ""))
+    if found and any(reading.change is None and reading.is_called(stated) for reading in found.readings):
+        found = resolve(found, source, "", stated)
+    # What a name would tell is seen in the living network, or in its answers; see `check`.
+    weights = replace(_of_another_library(tensors, source, found and replace(found, readings=())), module=module)
+    if shown and weights.foreign:
         read = folder.of_timm(reading.Read(tensors), weights.foreign, {"architecture": "", "pretrained_cfg": shown})
         weights = replace(_of_read(read, source), module=module)
     norm = next((part for part in module.modules() if isinstance(part, nn.BatchNorm2d)), None)

@@ -16,12 +16,29 @@ from torch import nn
 from pocketvision.blocks import Bneck, Bottleneck, Conv, MaxPool, Separable, Sepconv, Xblock
 from pocketvision.blocks.change import with_activation
 from pocketvision.spec import Row, Spec, make_divisible
+from pocketvision.weights.readings import Reading, as_it_is
 from pocketvision.weights.recognised import HALVES, Looks, Pairs, Recognised, Tensors, conv_bn, conventions
 from pocketvision.weights.torchvision import resnet_blocks
 
 DEFAULTS = conventions(bn_eps=1e-5, bn_momentum=0.1)
 TENSORFLOW = conventions(bn_eps=1e-3, bn_momentum=0.1, padding="tf_same")
 BICUBIC = Looks(interpolation="bicubic")
+
+
+def as_tensorflow(found: Recognised) -> Recognised:
+    """The same with TensorFlow's padding and epsilon, and images from -1 to 1."""
+    known = found.adapt
+    return replace(found, adapt=lambda spec: TENSORFLOW(known(spec)), looks=HALVES)
+
+
+def _mobilenet_v3(size: str) -> tuple[Reading, Reading]:
+    return (
+        Reading(f"tf_mobilenetv3_{size}_100", f"tf_mobilenetv3_{size}_[0-9]+", "TensorFlow's padding", as_tensorflow),
+        Reading(f"mobilenetv3_{size}_100", rf"(?<!tf_)mobilenetv3_({size}_[0-9]+|rw)", "PyTorch's padding", as_it_is),
+    )
+
+
+READINGS = {f"mobilenet_v3_{size}": _mobilenet_v3(size) for size in ("large", "small")}
 
 
 @dataclass(frozen=True)
@@ -73,14 +90,11 @@ def recognise(state: Tensors) -> Recognised | None:
 
 
 def of_module(module: nn.Module, state: Tensors) -> Recognised | None:
-    """The network that a live one of timm's "tf_" networks is, whose padding its tensors do not tell; else None."""
+    """The network that a live one of timm's MobileNetV3 is, whose padding its tensors do not tell; else None."""
     found = recognise(state)
     convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d) and part.groups > 1]
     unpadded = any(part.stride != (1, 1) and part.padding == (0, 0) for part in convolutions)
-    if found is None or not unpadded:
-        return None
-    known = found.adapt
-    return replace(found, adapt=lambda spec: TENSORFLOW(known(spec)), looks=HALVES)
+    return as_tensorflow(found) if found and unpadded else found
 
 
 def _is_a_resnet_50(state: Tensors) -> bool:
@@ -112,7 +126,9 @@ def _of_the_builder(state: Tensors) -> Recognised | None:
         adapt, looks = TENSORFLOW, HALVES
     elif stack.dense:
         adapt = _with_stem(state["conv_stem.weight"].shape[0])
-    return Recognised(stack.family, width, partial(builder, places=places), "conv_stem", adapt, looks)
+    readings = READINGS.get(stack.family, ())
+    names = partial(builder, places=places)
+    return Recognised(stack.family, width, names, "conv_stem", adapt, looks, readings=readings)
 
 
 def _blocks(state: Tensors) -> list[str]:

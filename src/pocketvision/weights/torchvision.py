@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pocketvision.blocks import Bneck, Bottleneck, Fire, ShuffleV2
+from pocketvision.blocks.change import with_activation
 from pocketvision.spec import Spec
+from pocketvision.weights.readings import Reading, as_it_is
 from pocketvision.weights.recognised import Looks, Pairs, Recognised, Tensors, bneck_parts, conv_bn, conventions
 
 NEWER = Looks(share=224 / 232)  # what torchvision's later recipe validates with
 DEFAULTS = conventions(bn_eps=1e-5, bn_momentum=0.1)
 
 
+def _with_relu(found: Recognised) -> Recognised:
+    """torchvision.models.quantization replaces ReLU6 before anything is quantised."""
+    return replace(found, adapt=lambda spec: DEFAULTS(replace(spec, trunk=with_activation(spec.trunk, "relu"))))
+
+
+MOBILENETS_V2 = (
+    Reading("quantized_mobilenet_v2", "quantized_mobilenet_?v2", "ReLU", _with_relu),
+    Reading("mobilenet_v2", "(?<!quantized_)mobilenet_?v2", "ReLU6", as_it_is, usual=True),
+)
+RESNETS = (
+    Reading("resnet50", r"(tv_|gluon_|ssl_|swsl_)?resnet_?50(_v1b)?", "strided convolutions", as_it_is),
+    Reading("resnetaa50", "resnetaa50", "averages before each stride", None),
+    Reading("resnetblur50", "resnetblur50", "blurs before each stride", None),
+)
+
+
 def recognise(state: Tensors) -> Recognised | None:
     """The network that a torchvision state dict is of, else None."""
     if "features.18.0.weight" in state and "features.17.conv.3.weight" in state:
         # Below width 1 the last convolution keeps 1280 channels; the one before it tells the width.
-        return Recognised(
-            "mobilenet_v2", state["features.18.0.weight"].shape[1] / 320, mobilenet_v2, "features.0.0", DEFAULTS
-        )
+        width = state["features.18.0.weight"].shape[1] / 320
+        return Recognised("mobilenet_v2", width, mobilenet_v2, "features.0.0", DEFAULTS, readings=MOBILENETS_V2)
     if "features.1.block.0.0.weight" in state:
         large = "features.16.0.weight" in state
         last = state["features.16.0.weight" if large else "features.12.0.weight"] if large or _small(state) else None
@@ -40,7 +59,8 @@ def recognise(state: Tensors) -> Recognised | None:
         return Recognised("mnasnet_b1", width, mnasnet, "layers.0", adapt, NEWER if width in (0.75, 1.3) else Looks())
     if "layer1.0.conv3.weight" in state and "layer3.5.conv1.weight" in state and "layer1.0.se.fc1.weight" not in state:
         if "layer1.0.se_module.fc1.weight" not in state and "layer3.6.conv1.weight" not in state:
-            return Recognised("resnet_50", state["layer4.0.conv1.weight"].shape[0] / 512, resnet, "conv1", DEFAULTS)
+            width = state["layer4.0.conv1.weight"].shape[0] / 512
+            return Recognised("resnet_50", width, resnet, "conv1", DEFAULTS, readings=RESNETS)
     return None
 
 

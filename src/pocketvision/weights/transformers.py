@@ -20,6 +20,7 @@ from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
 from pocketvision.spec import Row, Spec, make_divisible
 from pocketvision.weights.reading import Read
+from pocketvision.weights.readings import Reading, as_it_is
 from pocketvision.weights.recognised import Looks, Pairs, Recognised, Tensors
 
 ACTIVATIONS: dict[str, Activation] = {"relu": "relu", "relu6": "relu6", "hardswish": "hswish"}
@@ -90,15 +91,13 @@ KINDS = {
 
 
 def recognise(state: Tensors) -> Recognised | None:
-    """The network that a state dict of transformers is of, else None; where only a config could tell, as by default."""
-    return next(
-        (
-            _described(state, family, {})
-            for family, kind in KINDS.items()
-            if {f"{kind.stem}.weight", kind.last[0]} <= set(state)
-        ),
-        None,
-    )
+    """The network that a state dict of transformers is of, else None; whose padding only a config, or a name, tells."""
+    for family, kind in KINDS.items():
+        if {f"{kind.stem}.weight", kind.last[0]} <= set(state):
+            published = Reading(f"{family}_1.0_224", rf"{family}_[0-9.]+_[0-9]+", "as Google published it", as_it_is)
+            other = Reading(f"a {family} with another config.json", "config.json", "whose folder is then needed", None)
+            return replace(_described(state, family, {}), readings=(published, other))
+    return None
 
 
 def config_of(module: nn.Module) -> Config | None:

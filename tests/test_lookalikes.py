@@ -1,0 +1,138 @@
+"""Networks that share every tensor and answer differently: told apart by name, asked for, or refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import pocketvision as pv
+from conftest import ROOT
+from pocketvision.weights import open_weights
+
+timm = pytest.importorskip("timm")
+torchvision = pytest.importorskip("torchvision")
+FOLDER = ROOT / "experiments" / "parity"
+
+
+@pytest.fixture(scope="module")
+def experiment() -> ModuleType:
+    """experiments/parity/lookalikes.py, which finds references.py beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        spec = importlib.util.spec_from_file_location("lookalikes", FOLDER / "lookalikes.py")
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules.pop("references")
+    return module
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("mobilenetv3_small_050", "agrees"),
+        ("tf_mobilenetv3_small_075", "agrees"),
+        ("resnetblur50", "refused: this state dict is of resnetblur50 (blurs before each stride)"),
+    ],
+)
+def test_a_network_is_never_taken_for_another(experiment: ModuleType, name: str, named: str) -> None:
+    row = experiment.compare("timm", name, lambda: timm.create_model(name, pretrained=False))
+    assert row["bare"].startswith("refused: this state dict has the tensors of ") and " and of " in row["bare"]
+    assert row["named"].startswith(named) and row["alive"].startswith(named.replace("state dict", "ResNet"))
+    assert experiment.failures(row) == []
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return dict(timm.create_model("mobilenetv3_small_050", num_classes=3).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "padding"),
+    [
+        ("tf_mobilenetv3_small_075-da427f52.pth", "tf_same"),
+        ("mobilenetv3_small_050_lambc-4b7bbe87.pth", "torch"),
+        ("best.pth@tf_mobilenetv3_small_050", "tf_same"),
+        ("best.pth@mobilenetv3_small_050", "torch"),
+        ("mobilenetv3_small_050.pth@tf_mobilenetv3_small_050", "tf_same"),
+    ],
+)
+def test_the_files_name_or_the_callers_word_tells(
+    state: dict[str, Any], tmp_path: Path, name: str, padding: str
+) -> None:
+    torch.save(state, tmp_path / name.partition("@")[0])
+    net = pv.create_model("mobilenet_v3_small", classes=3, weights=tmp_path / name)
+    assert net.spec.conventions.padding == padding
+    assert net.spec.conventions.bn_eps == (1e-3 if padding == "tf_same" else 1e-5)
+    assert net.preprocessing.mean[0] == (0.5 if padding == "tf_same" else 0.485)
+
+
+def test_a_file_that_nothing_tells_is_asked_for(state: dict[str, Any], tmp_path: Path, run_cli: Any) -> None:
+    torch.save(state, tmp_path / "best.pth")
+    with pytest.raises(pv.InputError, match=r"FILE@tf_mobilenetv3_small_100") as caught:
+        open_weights(tmp_path / "best.pth")
+    assert "tf_mobilenetv3_small_100 (TensorFlow's padding) and of mobilenetv3_small_100" in str(caught.value)
+    with pytest.raises(pv.InputError, match="'efficientnet_b0' is none of them"):
+        open_weights(tmp_path / "best.pth@efficientnet_b0")
+    assert open_weights(state, "mobilenetv3_small_050").family == "mobilenet_v3_small"
+    given = ("--classes", 3, "--pretrained", tmp_path / "best.pth@tf_mobilenetv3_small_050")
+    done = run_cli("export", "mobilenet_v3_small", *given, "--out", tmp_path / "net.onnx", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def timm_folder(folder: Path, state: dict[str, Any], architecture: str) -> Path:
+    save_file(state, folder / "model.safetensors")
+    said = {"architecture": architecture, "num_classes": 3, "pretrained_cfg": {"input_size": [3, 96, 96]}}
+    (folder / "config.json").write_text(json.dumps(said))
+    return folder
+
+
+@pytest.mark.parametrize("part", ["", "model.safetensors"])
+def test_folders_say_what_they_hold(state: dict[str, Any], tmp_path: Path, part: str) -> None:
+    for architecture, padding in (("tf_mobilenetv3_small_050", "tf_same"), ("mobilenetv3_small_050", "torch")):
+        source = timm_folder(tmp_path, state, architecture) / part
+        net = pv.create_model("mobilenet_v3_small", classes=3, weights=source)
+        assert net.spec.conventions.padding == padding
+    with pytest.raises(pv.InputError, match="nothing says which"):
+        open_weights(timm_folder(tmp_path, state, "renamed_by_somebody") / part)
+
+
+@pytest.mark.parametrize("architecture", ["resnetaa50", "resnetblur50", "resnetaa50.a1h_in1k"])
+def test_folders_of_look_alikes_are_refused(tmp_path: Path, architecture: str) -> None:
+    state = dict(timm.create_model("resnet50", num_classes=3).state_dict())
+    with pytest.raises(pv.InputError, match=rf"is of {architecture} \(.*\), whose tensors are also those of resnet_50"):
+        pv.load(timm_folder(tmp_path, state, architecture))
+
+
+def test_shortcuts_of_pytorchcvs_squeezenet() -> None:
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    state = provider.get_model("squeezeresnet_v1_1").state_dict()
+    with pytest.raises(pv.InputError, match="squeezenet_v1_0 .no shortcuts. and of squeezeresnet_v1_0 .shortcuts."):
+        open_weights(state)
+    assert open_weights(state, "squeezeresnet_v1_1").option == "simple"
+    assert open_weights({"arch": "squeezenet_v1_1", "state_dict": state}).option == "none"
+
+
+def test_torchvisions_quantizable_mobilenet() -> None:
+    state = torchvision.models.mobilenet_v2(num_classes=3).state_dict()
+    assert pv.create_model("mobilenet_v2", classes=3, weights=state).spec.trunk[0].act == "relu6"
+    called = open_weights(state, "quantized_mobilenet_v2")
+    assert pv.create_model("mobilenet_v2", classes=3, weights=called).spec.trunk[0].act == "relu"
+
+
+def test_a_live_look_alike_is_refused_for_other_classes_too() -> None:
+    with pytest.raises(pv.InputError, match="this ResNet is of resnetaa50"):
+        pv.create_model("resnet_50", classes=["ant", "bee"], weights=timm.create_model("resnetaa50", num_classes=3))
+    quantizable = torchvision.models.quantization.mobilenet_v2(quantize=False)
+    quantizable.features[0][1].weight.data.fill_(20)  # beyond six
+    with pytest.raises(pv.InputError, match="has the tensors of mobilenet_v2 but answers differently"):
+        pv.create_model("mobilenet_v2", classes=["ant", "bee"], weights=quantizable)
