@@ -1,17 +1,17 @@
-"""The convolutions in a .tflite file, dequantised to float32 in PyTorch's layout. TensorFlow is not needed.
+"""The operators in a .tflite file, their weights dequantised to float32 in PyTorch's layout. TensorFlow is not needed.
 
 A .tflite file is one FlatBuffer; the numbers of the fields are those of TensorFlow Lite's `schema.fbs`. The quantised
-numbers mean real = scale * (q - zero_point) (arXiv 1712.05877, equation 1). Every position that the file names is
-checked against its length before it is followed.
+numbers mean real = scale * (q - zero_point) (arXiv 1712.05877, equation 1). What the operators make together is for
+`tflite_chain`.
 """
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite, prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from torch import Tensor
 
 from pocketvision.errors import InputError
 from pocketvision.files import read_whole
+from pocketvision.weights.flatbuffer import Bytes, Table
+from pocketvision.weights.tflite_operators import CUSTOM, OPERATORS
 
 Kind = Literal["conv", "depthwise", "dense"]
 Padding = Literal["SAME", "VALID"]
@@ -27,7 +29,7 @@ Activation = Literal["none", "relu", "relu6"]
 _NUMBERS = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1"}  # TensorType -> NumPy's
 _FLOATS = (0, 1)
 _RANGES = {3: (0, 255), 7: (-32768, 32767), 9: (-128, 127)}  # TensorType -> the numbers it can hold
-_KINDS: dict[int, Kind] = {3: "conv", 4: "depthwise", 9: "dense"}  # BuiltinOperator
+_KINDS: dict[str, Kind] = {"CONV_2D": "conv", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "dense"}
 _PADDINGS: dict[int, Padding] = {0: "SAME", 1: "VALID"}
 _ACTIVATIONS: dict[int, Activation] = {0: "none", 1: "relu", 3: "relu6"}  # ActivationFunctionType
 
@@ -58,18 +60,42 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class TFLite:
-    """`layers` in the order of execution, `input` height, width, channels, and `outputs`, the last axis of the output.
+class Step:
+    """One operator: its name in the schema, the tensors that it takes and gives by number, those that are constant.
 
-    The network sees (pixel - `input_zero_point`) * `input_scale` where its input is quantised, which for float inputs
-    are None.
+    `layer` is what it is where it has weights. `shapes` are those of its first input and output, `output_range` as a
+    layer has it. `options` reads a field of its own options: (field, kind, default) -> number.
     """
 
-    layers: tuple[Layer, ...]
+    name: str
+    inputs: tuple[int, ...]
+    output: int
+    constants: frozenset[int]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    output_range: tuple[float, float] | None
+    options: Callable[[int, str, float], float]
+    layer: Layer | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TFLite:
+    """`steps` are all operators in the order of execution, `ends` the tensors that go in and come out.
+
+    `input` is height, width, channels, and `outputs` the last axis of the output. The network sees
+    (pixel - `input_zero_point`) * `input_scale` where its input is quantised, which for float inputs are None.
+    """
+
+    steps: tuple[Step, ...]
+    ends: tuple[int, int]
     input: tuple[int, int, int]
     outputs: int
     input_scale: float | None
     input_zero_point: int | None
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The operators with weights, in the order of execution."""
+        return tuple(step.layer for step in self.steps if step.layer)
 
 
 def read(path: str | Path) -> TFLite:
@@ -93,77 +119,18 @@ class _Unknown(Exception):
     """The file is sound, but has what we do not convert."""
 
 
-class _Bytes:
-    """The file, read at checked positions only."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def number(self, kind: str, position: int) -> Any:
-        if not 0 <= position <= len(self.data) - struct.calcsize(kind):
-            raise ValueError(f"it names byte {position:,} of {len(self.data):,}")
-        return struct.unpack_from(kind, self.data, position)[0]
-
-    def follow(self, position: int) -> int:
-        """Where the offset that stands at `position` leads."""
-        return position + self.number("<I", position)
-
-    def array(self, position: int, kind: str) -> np.ndarray[Any, Any]:
-        """The vector at `position`: its length, then its numbers."""
-        length, size = self.number("<I", position), np.dtype(kind).itemsize
-        if length * size > len(self.data) - position - 4:
-            raise ValueError(f"{length:,} entries at byte {position:,} of {len(self.data):,}")
-        return np.frombuffer(self.data, kind, length, position + 4)
-
-
-class _Table:
-    """A FlatBuffer table: fields by number, each of them possibly left out."""
-
-    def __init__(self, source: _Bytes, position: int) -> None:
-        self.source, self.position = source, position
-        self.fields = position - source.number("<i", position)
-        self.size = source.number("<H", self.fields)
-
-    def place(self, field: int) -> int:
-        """Where the field's content stands; 0 when it was left out."""
-        entry = 4 + 2 * field
-        offset = self.source.number("<H", self.fields + entry) if entry + 2 <= self.size else 0
-        return self.position + offset if offset else 0
-
-    def number(self, field: int, kind: str, default: int = 0) -> int:
-        place = self.place(field)
-        return int(self.source.number(kind, place)) if place else default
-
-    def table(self, field: int) -> _Table:
-        place = self.place(field)
-        if not place:
-            raise ValueError(f"field {field} of the table at byte {self.position:,} is missing")
-        return _Table(self.source, self.source.follow(place))
-
-    def tables(self, field: int) -> list[_Table]:
-        place = self.place(field)
-        if not place:
-            return []
-        start = self.source.follow(place)
-        offsets = self.source.array(start, "<u4").tolist()
-        return [_Table(self.source, start + 4 + 4 * index + offset) for index, offset in enumerate(offsets)]
-
-    def array(self, field: int, kind: str) -> np.ndarray[Any, Any]:
-        place = self.place(field)
-        return self.source.array(self.source.follow(place), kind) if place else np.empty(0, kind)
-
-
 class _Reader:
     """One file: what its tables say."""
 
     def __init__(self, data: bytes) -> None:
-        source = _Bytes(data)
-        model = _Table(source, source.follow(0))
+        source = Bytes(data)
+        model = Table(source, source.follow(0))
         self.operators, self.buffers = model.tables(1), model.tables(4)
         self.graph = self.item(model.tables(2), 0, "graphs")
         self.tensors = self.graph.tables(0)
         # Layers may share weights; a damaged file may name the same ones for ever, and fill the memory.
         self.left = 4 * len(data)
+        self.unpacked: dict[int, int] = {}  # what a DEQUANTIZE makes of a constant -> that constant
 
     def read(self) -> TFLite:
         inputs, outputs = self.graph.array(1, "<i4").tolist(), self.graph.array(2, "<i4").tolist()
@@ -175,26 +142,54 @@ class _Reader:
             raise _Unknown(f"its input is {shape}, not one image")
         scales, zeros, _ = self.quantisation(image)
         quantised = image.number(1, "<b") not in _FLOATS
-        layers = [layer for operator in self.graph.tables(3) if (layer := self.layer(operator))]
-        if not layers:
+        steps = [step for operator in self.graph.tables(3) if (step := self.step(operator))]
+        if not any(step.layer for step in steps):
             raise _Unknown("it has no convolution and no dense layer")
         return TFLite(
-            layers=tuple(layers),
+            steps=tuple(steps),
+            ends=(inputs[0], outputs[0]),
             input=(shape[1], shape[2], shape[3]),
             outputs=self.shape(self.tensor(outputs[0]))[-1],
             input_scale=float(scales[0]) if quantised else None,
             input_zero_point=int(zeros[0]) if quantised else None,
         )
 
-    def layer(self, operator: _Table) -> Layer | None:
+    def step(self, operator: Table) -> Step | None:
+        """The operator; None for one that only unpacks weights, which `numbers` does."""
+        name = self.name_of(operator)
+        inputs, outputs = operator.array(1, "<i4").tolist(), operator.array(2, "<i4").tolist()
+        if not inputs or len(outputs) != 1:
+            raise ValueError(f"a {name} with {len(inputs)} inputs and {len(outputs)} outputs")
+        constants = frozenset(index for index in inputs if index >= 0 and self.is_constant(index))
+        if name == "DEQUANTIZE" and inputs[0] in constants:
+            self.unpacked[outputs[0]] = inputs[0]
+            return None
+        output = self.tensor(outputs[0])
+        kind = _KINDS.get(name)
+        has_options = bool(operator.place(4))
+
+        def option(field: int, kind: str, default: float) -> float:
+            return operator.table(4).real(field, kind, default) if has_options else default
+
+        return Step(
+            name, tuple(inputs), outputs[0], constants, (self.shape(self.tensor(inputs[0])), self.shape(output)),
+            self.range(output), option, self.layer(operator, kind, inputs, output) if kind else None,
+        )  # fmt: skip
+
+    def name_of(self, operator: Table) -> str:
         code = self.item(self.operators, operator.number(0, "<I"), "operator codes")
         # Numbers below 127 stand in the old field as well, or there alone; the larger of the two counts.
-        kind = _KINDS.get(max(code.number(0, "<b"), code.number(3, "<i")))
-        if kind is None:
-            return None
-        inputs, outputs = operator.array(1, "<i4").tolist(), operator.array(2, "<i4").tolist()
-        if len(inputs) < 2 or not outputs:
-            raise ValueError(f"a {kind} layer with {len(inputs)} inputs and {len(outputs)} outputs")
+        number = max(code.number(0, "<b"), code.number(3, "<i"))
+        name = OPERATORS[number] if 0 <= number < len(OPERATORS) else f"operator number {number}"
+        return f"custom operator {code.array(1, 'u1').tobytes().decode('utf-8', 'replace')}" if name == CUSTOM else name
+
+    def is_constant(self, index: int) -> bool:
+        where = self.tensor(index).number(2, "<I")
+        return 0 < where < len(self.buffers) and len(self.buffers[where].array(0, "u1")) > 0
+
+    def layer(self, operator: Table, kind: Kind, inputs: list[int], output: Table) -> Layer:
+        if len(inputs) < 2:
+            raise ValueError(f"a {kind} layer with {len(inputs)} inputs")
         options = operator.table(4)
         activation = options.number(_ACTIVATION_FIELD[kind], "<b")
         if activation not in _ACTIVATIONS:
@@ -215,12 +210,12 @@ class _Reader:
         bias = self.numbers(inputs[2]) if has_bias else torch.zeros(len(weight))
         if bias.shape != weight.shape[:1]:
             raise ValueError(f"{tuple(bias.shape)} biases for {len(weight)} channels")
-        output_range = self.range(self.tensor(outputs[0]))
+        output_range = self.range(output)
         return Layer(kind, weight, bias, stride, _PADDINGS[padding], _ACTIVATIONS[activation], output_range, dilation)
 
     def numbers(self, index: int) -> Tensor:
         """The constant tensor `index`, float32 in the file's own layout."""
-        tensor = self.tensor(index)
+        tensor = self.tensor(self.unpacked.get(index, index))
         shape, kind = self.shape(tensor), tensor.number(1, "<b")
         if kind not in _NUMBERS:
             raise _Unknown(f"weights are stored as tensor type {kind}")
@@ -248,10 +243,10 @@ class _Reader:
         return values
 
     @staticmethod
-    def name(tensor: _Table) -> str:
+    def name(tensor: Table) -> str:
         return tensor.array(3, "u1").tobytes().decode("utf-8", "replace") or "a tensor without a name"
 
-    def quantisation(self, tensor: _Table) -> tuple[Tensor, Tensor, int]:
+    def quantisation(self, tensor: Table) -> tuple[Tensor, Tensor, int]:
         """Scales and zero points, one of each or one for each channel, and the axis of the channels."""
         if tensor.number(1, "<b") in _FLOATS:
             return torch.ones(1), torch.zeros(1, dtype=torch.int64), 0
@@ -267,7 +262,7 @@ class _Reader:
             raise ValueError("a scale or zero point that makes no sense")
         return scales, zeros, axis
 
-    def range(self, tensor: _Table) -> tuple[float, float] | None:
+    def range(self, tensor: Table) -> tuple[float, float] | None:
         kind = tensor.number(1, "<b")
         if kind not in _RANGES:
             return None
@@ -277,18 +272,18 @@ class _Reader:
             raise ValueError("a scale that makes no sense")
         return low, high
 
-    def tensor(self, index: int) -> _Table:
+    def tensor(self, index: int) -> Table:
         return self.item(self.tensors, index, "tensors")
 
     @staticmethod
-    def shape(tensor: _Table) -> tuple[int, ...]:
+    def shape(tensor: Table) -> tuple[int, ...]:
         shape = tuple(tensor.array(0, "<i4").tolist())
         if not shape or min(shape) < 1:
             raise ValueError(f"a tensor of shape {shape}")
         return shape
 
     @staticmethod
-    def item(items: list[_Table], index: int, name: str) -> _Table:
+    def item(items: list[Table], index: int, name: str) -> Table:
         if not 0 <= index < len(items):
             raise ValueError(f"number {index} of {len(items)} {name}")
         return items[index]

@@ -17,7 +17,7 @@ from pocketvision.blocks import Bneck, Separable
 from pocketvision.blocks.change import with_activation
 from pocketvision.errors import InputError
 from pocketvision.spec import Spec
-from pocketvision.weights import tflite
+from pocketvision.weights import tflite, tflite_chain
 from pocketvision.weights.recognised import Looks, Pairs, Recognised, bneck_parts
 from pocketvision.weights.torchvision import expands
 
@@ -45,14 +45,12 @@ def read(path: Path) -> Recognised:
         raise InputError(
             f"{path} is a variant of {family} with other strides, padding or dilation: it cannot be converted"
         )
+    chain = tflite_chain.follow(file, path)
+    layers = chain.layers
     height, side, channels = file.input
-    scale, zero = file.input_scale or 1 / 127.5, file.input_zero_point if file.input_scale else 127.5
-    assert zero is not None
-    mean, std = zero / 255, 1 / (255 * scale)
-    looks = Looks((mean,) * channels, (std,) * channels, crop_first=True)
-    # A quantiser may leave the ReLU6 to the range that the output can hold.
-    highest = layers[0].output_range[1] if layers[0].output_range else 0.0
-    act = "relu6" if layers[0].activation == "relu6" or abs(highest - 6) < 0.1 else "relu"
+    looks = Looks((chain.mean,) * channels, (chain.std,) * channels, crop_first=True)
+    act = _acts(layers[0])
+    _refuse_variants(chain, act, family, path)
 
     def adapt(spec: Spec) -> Spec:
         conventions = replace(spec.conventions, padding="tf_same", bn_eps=EPS)
@@ -63,6 +61,36 @@ def read(path: Path) -> Recognised:
         resolution=height if height == side else (height, side),
         background=file.outputs == 1001, tensors=_tensors(layers),
     )  # fmt: skip
+
+
+def _acts(layer: tflite.Layer) -> tflite.Activation:
+    """The activation of a layer, which a quantiser may leave to the range that the output can hold."""
+    if layer.activation != "none" or layer.output_range is None or layer.output_range[0] < 0:
+        return layer.activation
+    return "relu6" if abs(layer.output_range[1] - 6) < 0.1 else "relu"
+
+
+def _refuse_variants(chain: tflite_chain.Chain, act: tflite.Activation, family: str, path: Path) -> None:
+    """InputError where activations or shortcuts are not those of the family's table."""
+    layers, spindle = chain.layers, family == "mobilenet_v2"
+    expected = set()
+    for k, layer in enumerate(layers):
+        projects = spindle and k > 0 and layers[k - 1].kind == "depthwise"
+        wanted = "none" if projects or k == len(layers) - 1 else act
+        found = layer.activation if wanted == "none" else _acts(layer)
+        if found != wanted:
+            raise InputError(
+                f"{path} cannot be converted: layer {k + 1} of {len(layers)} has the activation {found}, "
+                f"where {family} has {wanted}"
+            )
+        first = 1 if k == 2 else k - 2  # of the block that ends here; the first one does not expand
+        cin = layers[first].weight.shape[0 if k == 2 else 1]
+        if projects and layers[k - 1].stride == (1, 1) and cin == len(layer.bias):
+            expected.add((first, k))
+    if chain.shortcuts != expected:
+        raise InputError(
+            f"{path} cannot be converted: its ADD operators are not the {len(expected)} shortcuts of {family}"
+        )
 
 
 def names(spec: Spec) -> Pairs:
