@@ -76,7 +76,7 @@ def test_preprocessing_of_earlier_files() -> None:
         {"std": [0.2, 0.2, 0]},
         {"mean": None},
         {"colour": "BGR"},
-        {"interpolation": "nearest"},
+        {"interpolation": "cubic"},
         {"interpolation": None},
         {"interpolation": ["bicubic"]},
         {"crop_first": 1},

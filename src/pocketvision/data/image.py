@@ -67,36 +67,68 @@ def _resized(pixels: Pixels, p: Preprocessing, name: str) -> Pixels:
 
 
 def resize_crop(image: Pixels, p: Preprocessing) -> Pixels:
-    """Resize H x W x C pixels to just cover `p.resize`, keeping the aspect, and crop the centre at `p.resolution`.
+    """Fit H x W x C pixels to `p.resize`, and crop the centre at `p.resolution`. Smaller images are enlarged.
 
-    Equal to torchvision's `Resize(short side)` + `CenterCrop` on a PIL image (antialiased, long side
-    int(size * long / short), crop offset rounded half to even). Smaller images are enlarged. Raises ValueError when the
-    image is so elongated that it would not fit into memory.
+    Equal to torchvision's `Resize(short side)` + `CenterCrop` on a PIL image where the box is square; of any other box,
+    stretched and padded to timm's evaluation (its crop_mode); with `p.crop_floor` to transformers' image processors.
+    Raises ValueError when the image is so elongated that it would not fit into memory.
 
     With `p.crop_first` the part that would be seen is cut out (sides and offsets rounded down), then resized to
     `p.resolution`: with a square box, int(share * short side) square.
     """
-    height, width, channels = image.shape
-    (box_height, box_width), (crop_height, crop_width) = p.resize, p.resolution
-    by_height = box_height * width >= box_width * height  # wider than the box: the height decides
+    channels, (crop_height, crop_width) = image.shape[2], p.resolution
     if p.crop_first:
-        side, box = (height, box_height) if by_height else (width, box_width)
-        cut_height, cut_width = max(1, crop_height * side // box), max(1, crop_width * side // box)
-        top, left = (height - cut_height) // 2, (width - cut_width) // 2
-        image = image[top : top + cut_height, left : left + cut_width]
+        image = _cut_out(image, p)
         new_height, new_width, top, left = crop_height, crop_width, 0, 0
     else:
-        new_height = box_height if by_height else box_width * height // width
-        new_width = box_height * width // height if by_height else box_width
-        top, left = round((new_height - crop_height) / 2), round((new_width - crop_width) / 2)
+        new_height, new_width = _fitted(image.shape[0], image.shape[1], p)
+        top = _offset(new_height, crop_height, p.crop_floor)
+        left = _offset(new_width, crop_width, p.crop_floor)
     refuse_bomb(new_height * new_width)
-    corners = (left, top, left + crop_width, top + crop_height)
     resampling = Image.Resampling[p.interpolation.upper()]
+    inside = top >= 0 and left >= 0
+    fill = tuple(round(255 * mean) for mean in p.mean)
 
-    def one(band: Pixels) -> Pixels:
-        return np.array(Image.fromarray(band).resize((new_width, new_height), resampling).crop(corners))
+    def one(band: Pixels, colour: int | tuple[int, ...]) -> Pixels:
+        resized = Image.fromarray(band).resize((new_width, new_height), resampling)
+        if inside:
+            return np.array(resized.crop((left, top, left + crop_width, top + crop_height)))
+        canvas = Image.new(resized.mode, (crop_width, crop_height), colour)
+        canvas.paste(resized, (-left, -top))
+        return np.array(canvas)
 
     if channels == 3:
-        return one(image)
+        return one(image, fill)
     # One by one: Pillow has no mode for most numbers, and would weight four channels by the last, as if it were alpha.
-    return np.stack([one(image[:, :, index]) for index in range(channels)], axis=2)
+    return np.stack([one(image[:, :, index], fill[index]) for index in range(channels)], axis=2)
+
+
+def _fitted(height: int, width: int, p: Preprocessing) -> tuple[int, int]:
+    """Height and width that an image gets before the crop."""
+    box_height, box_width = p.resize
+    if p.fit == "stretch":
+        return box_height, box_width
+    if p.fit == "cover" and box_height == box_width:  # torchvision: the long side rounded down
+        short = min(height, width)
+        return box_height * height // short, box_width * width // short
+    ratios = height / box_height, width / box_width  # timm: both sides rounded
+    ratio = min(ratios) if p.fit == "cover" else max(ratios)
+    return max(1, round(height / ratio)), max(1, round(width / ratio))
+
+
+def _offset(side: int, crop: int, floor: bool) -> int:
+    """Where the crop begins, px; negative by what is to be filled before an image that is smaller."""
+    if side < crop:
+        return -((crop - side) // 2)
+    return (side - crop) // 2 if floor else round((side - crop) / 2)
+
+
+def _cut_out(image: Pixels, p: Preprocessing) -> Pixels:
+    """The centre that would be seen, in whole pixels of the image itself."""
+    height, width, _ = image.shape
+    (box_height, box_width), (crop_height, crop_width) = p.resize, p.resolution
+    by_height = box_height * width >= box_width * height  # wider than the box: the height decides
+    side, box = (height, box_height) if by_height else (width, box_width)
+    cut_height, cut_width = max(1, crop_height * side // box), max(1, crop_width * side // box)
+    top, left = (height - cut_height) // 2, (width - cut_width) // 2
+    return image[top : top + cut_height, left : left + cut_width]

@@ -10,13 +10,17 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 RESIZE_RATIO = 0.875  # 224 / 256: how much of the resized image's side the centre crop keeps
 SMALL = 64  # px; up to here images are icons, digits, patches: nothing is cropped away
-INTERPOLATIONS = ("bilinear", "bicubic")
-LATER = ("interpolation", "crop_first")  # fields that files of earlier releases do not have
+INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")  # Pillow's
+FITS = ("cover", "stretch", "pad")
+LATER = ("interpolation", "crop_first", "fit", "crop_floor")  # fields that files of earlier releases do not have
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """Resize until the image just covers `resize`, crop `resolution` from the centre, then (x / 255 - mean) / std.
+
+    With `fit` "stretch" the image is resized to `resize` exactly, whatever its aspect (timm's "squash"); with "pad"
+    until it just fits in, and what is missing is filled with the mean (timm's "border").
 
     With `crop_first` the same part of the image is cut out before it is resized, in whole pixels: the order of
     TensorFlow's evaluation, which however squeezes what is not square. Here the aspect is kept.
@@ -27,8 +31,10 @@ class Preprocessing:
     channels: int = 3
     mean: tuple[float, ...] = IMAGENET_MEAN  # of values in 0..1, one per channel
     std: tuple[float, ...] = IMAGENET_STD
-    interpolation: str = "bilinear"  # or "bicubic"; both antialiased
+    interpolation: str = "bilinear"  # one of INTERPOLATIONS; all but "nearest" antialiased
     crop_first: bool = False
+    fit: str = "cover"  # one of FITS
+    crop_floor: bool = False  # the crop's offset is rounded down (transformers), not half to even (torchvision)
 
     def __post_init__(self) -> None:
         height, width = self.resolution
@@ -44,12 +50,19 @@ class Preprocessing:
             )
         if self.interpolation not in INTERPOLATIONS:
             raise InputError(f"preprocessing: interpolation {self.interpolation!r}; give {' or '.join(INTERPOLATIONS)}")
+        if self.fit not in FITS or (self.crop_first and self.fit != "cover"):
+            raise InputError(
+                f"preprocessing: fit {self.fit!r}; give {' or '.join(FITS)}, and what is cropped first covers"
+            )
 
     def described(self) -> str:
         """In words: what is done to an image, in order."""
         (height, width), (box_height, box_width) = self.resolution, self.resize
         size, box = _sides(height, width), _sides(box_height, box_width)
-        if self.resize == self.resolution:
+        if self.fit != "cover":
+            fitted = "stretched to" if self.fit == "stretch" else "fitted into, and filled up to,"
+            geometry = f"{fitted} {box} px ({self.interpolation}), the centre {size} px of it"
+        elif self.resize == self.resolution:
             geometry = f"shorter side to {size} px ({self.interpolation}), the centre"
         elif self.crop_first:
             geometry = f"the centre, {height / box_height:.1%} of the side, resized to {size} px ({self.interpolation})"
@@ -68,6 +81,8 @@ class Preprocessing:
             "std": list(self.std),
             "interpolation": self.interpolation,
             "crop_first": self.crop_first,
+            "fit": self.fit,
+            "crop_floor": self.crop_floor,
         }
 
     @classmethod
@@ -88,6 +103,8 @@ class Preprocessing:
                 std=tuple(_finite(value) for value in content["std"]),
                 interpolation=content.get("interpolation", cls.interpolation),
                 crop_first=_truth(content.get("crop_first", cls.crop_first)),
+                fit=content.get("fit", cls.fit),
+                crop_floor=_truth(content.get("crop_floor", cls.crop_floor)),
             )
         except InputError:
             raise

@@ -69,6 +69,8 @@ def _adapt_preprocessing(net: Network, weights: Weights) -> None:
         looks = weights.looks if len(weights.looks.mean) <= net.spec.channels else weights.looks.grey()
         if len(looks.mean) == net.spec.channels:
             net.preprocessing = looks.at(net.spec.size)
+        else:
+            say(f"{weights.source} does not say how its channels were shown: mean and std are taken as 0.5")
 
 
 def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights, named: bool) -> bool:

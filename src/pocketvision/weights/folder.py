@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pocketvision.errors import InputError
-from pocketvision.weights import libraries, reading, transformers
+from pocketvision.weights import libraries, reading, timm_config, transformers
 from pocketvision.weights.file import is_model_file
 from pocketvision.weights.readings import resolve
-from pocketvision.weights.recognised import Looks, Recognised
+from pocketvision.weights.recognised import Recognised
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -56,6 +56,8 @@ def read(folder: Path) -> reading.Read:
     found = resolve(found, str(folder), "", str(config["architecture"]))
     try:
         return of_timm(reading.Read(tensors), found, config)
+    except InputError as error:
+        raise InputError(f"{folder / CONFIG}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"{folder / CONFIG} is damaged ({error!r}): take another copy") from None
 
@@ -63,17 +65,10 @@ def read(folder: Path) -> reading.Read:
 def of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> reading.Read:
     """What timm's configuration says beside the tensors: statistics, crop, resolution, labels."""
     said = {**config, **config.get("pretrained_cfg", {})}
-    default = found.looks
-    looks = Looks(
-        tuple(float(mean) for mean in said.get("mean", default.mean)),
-        tuple(float(std) for std in said.get("std", default.std)),
-        min(1.0, float(said.get("crop_pct", default.share))),
-        "bicubic" if said.get("interpolation", default.interpolation) == "bicubic" else "bilinear",
-    )
-    resolution: int | tuple[int, int] | None = found.resolution
-    if "input_size" in said:
-        _, height, width = (int(side) for side in said["input_size"])
-        resolution = height if height == width else (height, width)
+    looks = timm_config.read_looks(said)
+    assert looks.exact
+    height, width = looks.exact[0]
+    resolution = height if height == width else (height, width)
     labels = said.get("label_names", said.get("labels"))
     classes = transformers.class_names(labels, int(said["num_classes"])) if labels and "num_classes" in said else ()
     descriptions = said.get("label_descriptions") or {}

@@ -19,6 +19,7 @@ from pocketvision.progress import say
 from pocketvision.weights import card, hub, transformers_config
 from pocketvision.weights.file import MODEL_FILE, save
 from pocketvision.weights.folder import CONFIG, OURS, PREPROCESSOR
+from pocketvision.weights.image_processor import RESAMPLE
 
 
 def save_pretrained(net: Network, folder: str | Path) -> Path:
@@ -79,12 +80,14 @@ def _classes(net: Network) -> dict[str, Any]:
 def _preprocessor(net: Network, kind: str | None) -> dict[str, Any]:
     """What transformers would do to an image: the same, but for cropping first, and for boxes that are not square."""
     p = net.preprocessing
-    square = p.resize[0] == p.resize[1]
+    covers = p.fit == "cover" and p.resize[0] == p.resize[1]
+    if kind and not covers and p.fit != "stretch":
+        say("transformers stretches images where pocketvision keeps their aspect: prepare them as pocketvision does")
     return {
         **({"image_processor_type": kind} if kind else {}),
         "do_resize": True,
-        "size": {"shortest_edge": p.resize[0]} if square else {"height": p.resize[0], "width": p.resize[1]},
-        "resample": 3 if p.interpolation == "bicubic" else 2,
+        "size": {"shortest_edge": p.resize[0]} if covers else {"height": p.resize[0], "width": p.resize[1]},
+        "resample": next(number for number, name in RESAMPLE.items() if name == p.interpolation),
         "do_center_crop": True,
         "crop_size": {"height": p.resolution[0], "width": p.resolution[1]},
         "do_rescale": True,

@@ -8,37 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
-from pocketvision.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, SMALL, Preprocessing
 from pocketvision.spec import Spec
+from pocketvision.weights.looks import HALVES, Looks
 from pocketvision.weights.readings import Reading
+
+__all__ = ["HALVES", "Looks", "Pairs", "Recognised", "Tensors", "bneck_parts", "conv_bn", "conventions"]
 
 Tensors = Mapping[str, Tensor]
 Pairs = Iterator[tuple[str, str]]  # (module by their name, the same by ours): each tensor in it is called alike in both
-
-
-@dataclass(frozen=True)
-class Looks:
-    """How images were shown: mean and std of values in 0..1, and the share of the side that the crop keeps."""
-
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    share: float = 0.875
-    interpolation: str = "bilinear"
-    crop_first: bool = False
-
-    def grey(self) -> Looks:
-        """The same for grey images, which stand for all colours at once."""
-        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
-        return replace(self, mean=(mean,), std=(std,))
-
-    def at(self, size: tuple[int, int]) -> Preprocessing:
-        """The preprocessing of images for an input of height x width px; small ones are shown whole."""
-        share = self.share if max(size) > SMALL else 1.0
-        resize = (round(size[0] / share), round(size[1] / share))
-        return Preprocessing(size, resize, len(self.mean), self.mean, self.std, self.interpolation, self.crop_first)
-
-
-HALVES = Looks((0.5,) * 3, (0.5,) * 3)  # what TensorFlow's networks see: -1..1
 
 
 def _same(spec: Spec) -> Spec:

@@ -135,7 +135,10 @@ def _of_ours(net: Network, source: str) -> Weights:
     origin = net.spec.origin
     family, width = (origin.family, origin.width) if origin else (net.spec.name, 1.0)
     p = net.preprocessing
-    looks = Looks(p.mean, p.std, p.resolution[0] / p.resize[0], p.interpolation, p.crop_first)
+    looks = Looks(
+        p.mean, p.std, p.resolution[0] / p.resize[0], p.interpolation, p.crop_first, p.fit, p.crop_floor,
+        exact=(p.resolution, p.resize),
+    )  # fmt: skip
     tensors = dict(net.state_dict())
     return Weights(tensors, family, width, source, net.classes, net.spec, looks=looks, task=net.task, network=net)
 

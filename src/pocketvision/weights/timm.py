@@ -18,17 +18,17 @@ from pocketvision.blocks.change import with_activation
 from pocketvision.spec import Row, Spec, make_divisible
 from pocketvision.weights.readings import Reading, as_it_is
 from pocketvision.weights.recognised import HALVES, Looks, Pairs, Recognised, Tensors, conv_bn, conventions
-from pocketvision.weights.torchvision import resnet_blocks
+from pocketvision.weights.torchvision import is_a_resnet_50, resnet_blocks
 
 DEFAULTS = conventions(bn_eps=1e-5, bn_momentum=0.1)
 TENSORFLOW = conventions(bn_eps=1e-3, bn_momentum=0.1, padding="tf_same")
-BICUBIC = Looks(interpolation="bicubic")
+BICUBIC = Looks(interpolation="bicubic", floors=True)
 
 
 def as_tensorflow(found: Recognised) -> Recognised:
     """The same with TensorFlow's padding and epsilon, and images from -1 to 1."""
     known = found.adapt
-    return replace(found, adapt=lambda spec: TENSORFLOW(known(spec)), looks=HALVES)
+    return replace(found, adapt=lambda spec: TENSORFLOW(known(spec)), looks=replace(HALVES, floors=True))
 
 
 def _mobilenet_v3(size: str) -> tuple[Reading, Reading]:
@@ -78,12 +78,12 @@ def recognise(state: Tensors) -> Recognised | None:
         return _of_the_builder(state)
     if "block12.rep.4.pointwise.weight" in state and "conv4.conv1.weight" in state:
         width = state["conv4.pointwise.weight"].shape[0] / 2048
-        looks = replace(HALVES, share=0.8975, interpolation="bicubic")
+        looks = replace(HALVES, share=0.8975, interpolation="bicubic", floors=True)
         return Recognised("xception", width, xception, "conv1", DEFAULTS, looks)
-    if "layer4.2.se.fc1.weight" in state and _is_a_resnet_50(state):
+    if "layer4.2.se.fc1.weight" in state and is_a_resnet_50(state):
         width = state["layer4.0.conv1.weight"].shape[0] / 512
         return Recognised("se_resnet_50", width, se_resnet, "conv1", DEFAULTS, replace(BICUBIC, share=0.95))
-    if "layer4.2.se_module.fc1.weight" in state and _is_a_resnet_50(state):
+    if "layer4.2.se_module.fc1.weight" in state and is_a_resnet_50(state):
         width = state["layer4.0.conv1.weight"].shape[0] / 512
         return Recognised("se_resnet_50", width, legacy_se_resnet, "layer0.conv1", _as_caffe)
     return None
@@ -95,15 +95,6 @@ def of_module(module: nn.Module, state: Tensors) -> Recognised | None:
     convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d) and part.groups > 1]
     unpadded = any(part.stride != (1, 1) and part.padding == (0, 0) for part in convolutions)
     return as_tensorflow(found) if found and unpadded else found
-
-
-def _is_a_resnet_50(state: Tensors) -> bool:
-    ends = ("layer1.2.conv3", "layer2.3.conv3", "layer3.5.conv3", "layer4.2.conv3")
-    beyond = ("layer1.3.conv3", "layer2.4.conv3", "layer3.6.conv3", "layer4.3.conv3")
-    stem = state.get("conv1.weight", state.get("layer0.conv1.weight"))  # of the networks with three, there is none
-    grouped = state["layer1.0.conv2.weight"].shape[1] != state["layer1.0.conv1.weight"].shape[0]
-    has = [f"{name}.weight" in state for name in (*ends, *beyond)]
-    return stem is not None and not grouped and has == [True] * 4 + [False] * 4
 
 
 def _of_the_builder(state: Tensors) -> Recognised | None:
@@ -121,7 +112,8 @@ def _of_the_builder(state: Tensors) -> Recognised | None:
     width = state[f"{places[-1]}.{last}.weight"].shape[0] / stack.out
     adapt, looks = DEFAULTS, BICUBIC
     if stack.family == "mobilenet_v1":
-        adapt, looks = _with_relu6, replace(HALVES, share=0.875 if width <= 1 else 0.9, interpolation="bicubic")
+        adapt, share = _with_relu6, 0.875 if width <= 1 else 0.9
+        looks = replace(BICUBIC, mean=HALVES.mean, std=HALVES.std, share=share)
     elif stack.family.endswith("minimalistic"):
         adapt, looks = TENSORFLOW, HALVES
     elif stack.dense:

@@ -57,11 +57,22 @@ def recognise(state: Tensors) -> Recognised | None:
         adapt = conventions(bn_eps=1e-5, bn_momentum=0.0003)  # TensorFlow's decay 0.9997
         width = state["layers.14.weight"].shape[1] / 320
         return Recognised("mnasnet_b1", width, mnasnet, "layers.0", adapt, NEWER if width in (0.75, 1.3) else Looks())
-    if "layer1.0.conv3.weight" in state and "layer3.5.conv1.weight" in state and "layer1.0.se.fc1.weight" not in state:
-        if "layer1.0.se_module.fc1.weight" not in state and "layer3.6.conv1.weight" not in state:
-            width = state["layer4.0.conv1.weight"].shape[0] / 512
-            return Recognised("resnet_50", width, resnet, "conv1", DEFAULTS, readings=RESNETS)
+    squeezed = any(f"layer1.0.{name}.fc1.weight" in state for name in ("se", "se_module"))
+    if "layer1.0.conv1.weight" in state and not squeezed and is_a_resnet_50(state):
+        width = state["layer4.0.conv1.weight"].shape[0] / 512
+        return Recognised("resnet_50", width, resnet, "conv1", DEFAULTS, readings=RESNETS)
     return None
+
+
+def is_a_resnet_50(state: Tensors) -> bool:
+    """Are the blocks those of ResNet-50, their 3x3 neither grouped nor several?"""
+    ends = ("layer1.2.conv3", "layer2.3.conv3", "layer3.5.conv3", "layer4.2.conv3")
+    beyond = ("layer1.3.conv3", "layer2.4.conv3", "layer3.6.conv3", "layer4.3.conv3")
+    stem = state.get("conv1.weight", state.get("layer0.conv1.weight"))  # of the networks with three, there is none
+    middle = state.get("layer1.0.conv2.weight")
+    grouped = middle is None or middle.shape[1] != state["layer1.0.conv1.weight"].shape[0]
+    has = [f"{name}.weight" in state for name in (*ends, *beyond)]
+    return stem is not None and not grouped and has == [True] * 4 + [False] * 4
 
 
 def _small(state: Tensors) -> bool:

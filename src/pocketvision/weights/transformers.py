@@ -19,12 +19,12 @@ from pocketvision.blocks.change import with_activation
 from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
 from pocketvision.spec import Row, Spec, make_divisible
+from pocketvision.weights.image_processor import read_looks
 from pocketvision.weights.reading import Read
 from pocketvision.weights.readings import Reading, as_it_is
 from pocketvision.weights.recognised import Looks, Pairs, Recognised, Tensors
 
 ACTIVATIONS: dict[str, Activation] = {"relu": "relu", "relu6": "relu6", "hardswish": "hswish"}
-BICUBIC = (1, 3)  # Pillow's numbers: Lanczos, which is not had here, and bicubic
 UNNAMED = "LABEL_"  # what classes are called that nobody named
 WITH_BACKGROUND = 1001
 ROUNDING = 8  # channels: so far apart may two rules of rounding be
@@ -123,7 +123,10 @@ def read(tensors: Tensors, config: Config, source: str, preprocessor: Config | N
             raise InputError(f"{source} has {key} {config[key]!r}: of MobileNetV2, only {known!r} is read")
     try:
         found = _described(tensors, family, config)
-        looks = found.looks if preprocessor is None else _looks(preprocessor, found.looks)
+        looks, resolution = found.looks, found.resolution
+        if preprocessor is not None:
+            looks = read_looks(preprocessor, len(found.looks.mean))
+            resolution = _sides(looks.exact[0]) if looks.exact else resolution
         classes = class_names(config.get("id2label"), len(tensors["classifier.weight"]))
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
@@ -131,7 +134,8 @@ def read(tensors: Tensors, config: Config, source: str, preprocessor: Config | N
         raise InputError(f"{source} has a damaged config ({error!r}): take another copy") from None
     background = len(classes) == WITH_BACKGROUND and "background" in classes[0].lower() if classes else found.background
     task: Task = "multilabel" if config.get("problem_type") == "multi_label_classification" else "classify"
-    return Read(tensors, replace(found, looks=looks, background=background), classes, looks, task)
+    found = replace(found, looks=looks, resolution=resolution, background=background, readings=())
+    return Read(tensors, found, classes, looks, task)
 
 
 def class_names(names: Any, number: int) -> tuple[str, ...]:
@@ -202,28 +206,3 @@ def _rows(spec: Spec, kind: Kind, width: float, least: int, state: Tensors) -> t
         rows.append(row)
     fits = all(abs(row.out - max(depth, least)) <= ROUNDING for row, depth in zip(rows, depths, strict=True))
     return tuple(rows) if fits else spec.trunk
-
-
-def _looks(config: Config, default: Looks) -> Looks:
-    """An image processor's config: what it says of scaling, statistics, sides, interpolation."""
-    factor = float(config.get("rescale_factor", 1 / 255)) * 255 if config.get("do_rescale", True) else 255.0
-    means, stds = config.get("image_mean", default.mean), config.get("image_std", default.std)
-    if len(means) != len(default.mean) or len(stds) != len(default.mean):
-        raise InputError(f"images of {len(means)} channels for a network of {len(default.mean)}")
-    if not config.get("do_normalize", True):
-        means, stds = (0.0,) * len(means), (1.0,) * len(stds)
-    side, crop = _short(config.get("size", 256)), _short(config.get("crop_size", 224))
-    cropped = config.get("do_center_crop", True) and config.get("do_resize", True)
-    return Looks(
-        tuple(float(mean) / factor for mean in means),
-        tuple(float(std) / factor for std in stds),
-        min(1.0, crop / side) if cropped else 1.0,
-        "bicubic" if config.get("resample", 2) in BICUBIC else "bilinear",
-    )
-
-
-def _short(size: Any) -> int:
-    """The shorter side in `{"shortest_edge": 256}`, `{"height": 224, "width": 224}` or a mere number, px."""
-    if isinstance(size, dict):
-        return int(size["shortest_edge"] if "shortest_edge" in size else min(size["height"], size["width"]))
-    return int(size)
