@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 import pocketvision as pv
 from pocketvision.network import Network
+from pocketvision.runtimes.onnx_weights import initialisers
 from pocketvision.weights import deep_compression, file, open_weights
 from pocketvision.weights import timm as importer
 
@@ -126,3 +128,34 @@ def test_nothing_is_saved_or_exported(net: Network, tmp_path: Path) -> None:
         with pytest.raises(pv.InputError, match=message):
             write()
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".onnx", ".safetensors")]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.float64])
+def test_initialisers_are_read_as_onnx_reads_them(kind: type) -> None:
+    onnx = pytest.importorskip("onnx")
+    values = np.random.default_rng(0).normal(size=(3, 4)).astype(kind)
+    tensors = [onnx.numpy_helper.from_array(values, "raw"), onnx.numpy_helper.from_array(np.arange(3), "whole")]
+    if kind is np.float32:
+        tensors.append(onnx.helper.make_tensor("listed", onnx.TensorProto.FLOAT, (3, 4), values.ravel()))
+    graph = onnx.helper.make_graph([], "net", [], [], tensors)
+    found = dict(initialisers(onnx.helper.make_model(graph).SerializeToString()))
+    assert list(found) == ["raw", "listed"][: len(found)] and len(found) == len(tensors) - 1
+    assert all(np.array_equal(array, values.ravel()) for array in found.values())
+
+
+def test_an_exported_file_with_weights_that_are_not_finite(net: Network, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from pocketvision.runtimes import onnxruntime
+
+    model = onnx.load(onnxruntime.convert(net, tmp_path / "net.onnx"))
+    weight = next(tensor for tensor in model.graph.initializer if list(tensor.dims) == [8, 3, 3, 3])
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values.flat[5] = np.inf
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    (entry,) = model.metadata_props  # as a quantiser leaves it, which takes the hash out
+    info = json.loads(entry.value)
+    del info["sha256"]
+    entry.value = json.dumps(info)
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(pv.InputError, match=r"net.onnx: 1 of the 216 numbers in .* are not finite \(such as inf\)"):
+        pv.load(tmp_path / "net.onnx")

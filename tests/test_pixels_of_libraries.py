@@ -72,7 +72,7 @@ def test_pixels_are_those_of_every_timm_network_that_is_read() -> None:
         module = timm.create_model(name, num_classes=2)
         config = timm.data.resolve_data_config(model=module)
         transform = timm.data.create_transform(**config)
-        net = pv.create_model(pv.weights.open_weights(module).base, classes=2, weights=module)
+        net = pv.create_model(pv.weights.open_weights(module).family, classes=2, weights=module)
         bare = pv.weights.open_weights({"arch": name, "state_dict": module.state_dict()})
         image = pixels(301, 277)
         theirs = transform(Image.fromarray(image)).numpy()

@@ -7,8 +7,8 @@ recognised, it is built again with random weights and given to `pv.create_model`
 as one that says what it is called (as a checkpoint or a folder does), and as the living module. What is not refused
 must answer as the network itself does, at 224 px: where sides are even, kinds of padding differ.
 
-Writes lookalikes.json and lookalikes.md beside this file, unless `--only` leaves names out. Ends with status 1 when a
-network is taken for another.
+Writes lookalikes.json and lookalikes.md beside this file; with `--only` the results of the others are kept. Ends with
+status 1 when a network is taken for another.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def outcome(module: nn.Module, source: Any) -> str:
         images = torch.randn(1, found.channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             theirs = answer(module, images)
-        net = pv.create_model(found.base, resolution=size, classes=theirs.shape[1], weights=found).eval()
+        net = pv.create_model(found.family, resolution=size, classes=theirs.shape[1], weights=found).eval()
         with torch.inference_mode():
             apart = difference(net(images), theirs)
     except pv.InputError as error:
@@ -139,7 +139,7 @@ def page(result: dict[str, Any]) -> str:
         [
             "# Networks whose tensors look like ours",
             "",
-            f"`python experiments/parity/lookalikes.py`: of {result['names']:,} networks that torchvision, timm, "
+            f"`python experiments/parity/lookalikes.py`: of {len(result['names']):,} networks that torchvision, timm, "
             f"transformers and pytorchcv list, {len(rows)} have tensors by names that an importer knows. Each was "
             "given with random weights as a bare state dict, by its name (as a checkpoint says it), and alive. "
             f"{sum(bool(failures(row)) for row in result['rows'])} are taken for a network that answers otherwise. "
@@ -155,28 +155,42 @@ def page(result: dict[str, Any]) -> str:
     )
 
 
+def kept(only: str) -> dict[str, Any]:
+    """The results so far of networks that `only` leaves out."""
+    path = HERE / "lookalikes.json"
+    if only == "*" or not path.is_file():
+        return {"names": [], "not built": [], "rows": []}
+    result = json.loads(path.read_text())
+    return {
+        "names": [name for name in result["names"] if not fnmatch.fnmatch(name, only)],
+        "not built": [name for name in result["not built"] if not fnmatch.fnmatch(name, only)],
+        "rows": [row for row in result["rows"] if not fnmatch.fnmatch(row["network"], only)],
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", help="pattern of library/name; nothing is written then")
+    parser.add_argument("--only", default="*", help="pattern of library/name; the others' results are kept")
     only = parser.parse_args().only
-    rows, unbuilt, number = [], [], 0
+    result = kept(only)
     for library, name, make in names():
-        if not fnmatch.fnmatch(f"{library}/{name}", only):
+        network = f"{library}/{name}"
+        if not fnmatch.fnmatch(network, only):
             continue
-        number += 1
+        result["names"].append(network)
         known = looks_known(make)
         if known is None:
-            unbuilt.append(f"{library}/{name}")
+            result["not built"].append(network)
         if known:
-            rows.append(compare(library, name, make))
-            print(" | ".join(rows[-1].values()), file=sys.stderr, flush=True)
-    wrong = [line for row in rows for line in failures(row)]
-    print("\n".join([*wrong, f"{len(rows)} of {number} look like ours, {len(wrong)} are taken for another"]))
-    if only == "*":
-        result = {"names": number, "not built": unbuilt, "rows": rows}
-        write_atomic(HERE / "lookalikes.json", json.dumps(result, indent=1) + "\n")
-        write_atomic(HERE / "lookalikes.md", page(result))
-    return 1 if wrong or not rows else 0
+            result["rows"].append(compare(library, name, make))
+            print(" | ".join(result["rows"][-1].values()), file=sys.stderr, flush=True)
+    for key, by in (("names", str), ("not built", str), ("rows", lambda row: row["network"])):
+        result[key].sort(key=by)
+    wrong = [line for row in result["rows"] for line in failures(row)]
+    print("\n".join([*wrong, f"{len(result['rows'])} look like ours, {len(wrong)} are taken for another"]))
+    write_atomic(HERE / "lookalikes.json", json.dumps(result, indent=1) + "\n")
+    write_atomic(HERE / "lookalikes.md", page(result))
+    return 1 if wrong or not result["rows"] else 0
 
 
 if __name__ == "__main__":

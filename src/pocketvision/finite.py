@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +17,24 @@ if TYPE_CHECKING:
 def require_finite(tensors: Mapping[str, Tensor], source: str) -> None:
     """InputError naming the first of the tensors that holds NaN or infinity, and `source`, where they are from."""
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or tensor.is_meta or bool(tensor.isfinite().all()):
-            continue
-        wrong = tensor[~tensor.isfinite()]
-        raise InputError(
-            f"{source}: {wrong.numel():,} of the {tensor.numel():,} numbers in {name} are not finite (such as "
-            f"{wrong[0].item()}): the training diverged, or the file is damaged; take an earlier one"
-        )
+        if tensor.is_floating_point() and not tensor.is_meta and not bool(tensor.isfinite().all()):
+            wrong = tensor[~tensor.isfinite()]
+            raise _refusal(source, name, wrong.numel(), tensor.numel(), wrong[0].item())
+
+
+def require_finite_arrays(arrays: Iterable[tuple[str, NDArray[np.floating]]], source: str) -> None:
+    """The same of NumPy's arrays and their names."""
+    for name, array in arrays:
+        finite = np.isfinite(array)
+        if not finite.all():
+            raise _refusal(source, name, int((~finite).sum()), array.size, float(array[~finite][0]))
+
+
+def _refusal(source: str, name: str, wrong: int, total: int, first: object) -> InputError:
+    return InputError(
+        f"{source}: {wrong:,} of the {total:,} numbers in {name} are not finite (such as {first}): the training "
+        "diverged, or the file is damaged; take an earlier one"
+    )
 
 
 def require_finite_answers(answers: NDArray[Any], source: str) -> None:

@@ -27,7 +27,9 @@ from pocketvision.data.dataset import TASKS, Task
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
 from pocketvision.files import read_whole, writable_folder, write_atomic
+from pocketvision.finite import require_finite_arrays
 from pocketvision.runtimes.cores import usable_cores
+from pocketvision.runtimes.onnx_weights import initialisers
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -144,7 +146,9 @@ def load(path: str | Path, threads: int = 0, profile: Path | None = None) -> Onn
     except (errors.Fail, errors.NotImplemented, errors.RuntimeException) as error:
         reason = str(error).partition("\n")[0].strip()
         raise InputError(f"{path} cannot be loaded by ONNX Runtime: {reason}; export it again") from error
-    return _runnable(path, data, session, threads)
+    runnable = _runnable(path, data, session, threads)
+    require_finite_arrays(initialisers(data), str(path))
+    return runnable
 
 
 def set_profile(options: onnxruntime.SessionOptions, profile: Path | None) -> None:
