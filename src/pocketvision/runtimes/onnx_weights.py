@@ -26,7 +26,7 @@ def initialisers(data: bytes) -> Iterator[tuple[str, NDArray[np.floating]]]:
             kind = KINDS.get(fields.get(KIND, 0))  # type: ignore[arg-type]
             stored = fields.get(RAW, fields.get(FLOATS))
             if kind and isinstance(stored, memoryview):
-                name = bytes(fields.get(NAME, b"")).decode("utf-8", "replace")  # type: ignore[arg-type]
+                name = bytes(fields.get(NAME, b"")).decode("utf-8", "replace")
                 yield name, np.frombuffer(stored, kind, len(stored) // np.dtype(kind).itemsize)
 
 
