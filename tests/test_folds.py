@@ -7,6 +7,7 @@ import shutil
 import statistics
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,14 @@ from PIL import Image
 
 import pocketvision as pv
 from pocketvision.data.dataset import Dataset, Sample
+from pocketvision.data.doctor import Examination
 from pocketvision.data.folds import all_folds, deal_folds, hold_out_fold
 from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.sources import open_dataset
 from pocketvision.errors import InputError
+from pocketvision.fitting.folds import CrossValidation
+from pocketvision.runfolder import RunFolder
+from pocketvision.training.divergence import Divergence
 from pocketvision.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=25, batch=8, lr=4e-3, flip=False, color=0.0, crop=(0.9, 1.0))
@@ -136,6 +141,23 @@ def test_a_stopped_run_goes_on_fold_by_fold(crossed: tuple[Path, dict], digits: 
     for name in ("", "fold-3"):
         ours, theirs = (pv.load(folder / name).state_dict() for folder in (out, whole))
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_folds_share_the_time_and_one_that_diverges_is_named(tmp_path: Path) -> None:
+    given: list[tuple[float | None, float | None]] = []
+
+    def train_one(*arguments: Any) -> dict[str, Any]:
+        given.append(arguments[4:])
+        if len(given) == 3:
+            raise Divergence(3, 0.5, 1.0).error(None)
+        return {"epochs": 0.4, "seconds": 12.0, "images": 6, "top1": 0.5}
+
+    seen = Examination(18, ["a", "b"], {}, None, {}, [], [], [], [], {}, [])
+    crossed = CrossValidation(3, lambda: None, train_one, RECIPE, 40.0, {}, show=False)
+    with pytest.raises(InputError, match=r"^fold 3 of 3: the training diverged in epoch 3.* --lr 0.1, with --fresh"):
+        crossed.run(RunFolder(tmp_path, {}, "result.json"), labelled({"a": 9, "b": 9}), seen)
+    # Of 40 s each of four trainings gets a quarter; the first took 2 s longer, which the others have less.
+    assert given == [(10.0, None), (pytest.approx(28 / 3), 0.4), (8.0, 0.4)]
 
 
 def test_a_fresh_start_leaves_no_fold_behind(crossed: tuple[Path, dict], digits: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from pocketvision.network import Network
 from pocketvision.training import loop, run, speed
 from pocketvision.training.balance import class_weights
 from pocketvision.training.device import make_accelerator
-from pocketvision.training.history import COLUMNS, History
+from pocketvision.training.history import COLUMNS
 from pocketvision.training.loggers import check_loggers
 from pocketvision.training.memory import keep_freed_memory
 from pocketvision.training.plan import More
@@ -88,34 +88,6 @@ def test_it_learns_and_says_how(digits: Dataset, tmp_path: Path) -> None:
     assert [int(row["epoch"]) for row in rows] == list(range(1, 26))
     assert tuple(rows[0]) == COLUMNS
     assert read_notes(tmp_path / loop.STATE_FILE)["recipe"]["seed"] == 0
-
-
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_stopped_run_ends_with_the_weights_of_an_unbroken_one(
-    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
-) -> None:
-    whole = network()
-    loop.train_network(whole, digits, recipe(4, optimizer=optimizer), out=tmp_path / "whole", show=False)
-
-    calls = 0
-    write = History.write
-
-    def stop_after_two(*arguments) -> None:
-        nonlocal calls
-        write(*arguments)
-        calls += 1
-        if calls == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(History, "write", stop_after_two)
-    with pytest.raises(KeyboardInterrupt):
-        loop.train_network(network(), digits, recipe(4, optimizer=optimizer), out=tmp_path / "cut", show=False)
-    monkeypatch.undo()
-    again = network()
-    history = loop.train_network(again, digits, recipe(4, optimizer=optimizer), out=tmp_path / "cut", show=False)
-    assert [row["epoch"] for row in history.epochs] == [1, 2, 3, 4]
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, again.state_dict()[name]), name
 
 
 def test_a_state_of_another_recipe_is_refused(digits: Dataset, tmp_path: Path) -> None:
