@@ -18,9 +18,7 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.exporting import export
 from pocketvision.fitting.insight import calibrate_network
-from pocketvision.fitting.ship import choose_resolution
-from pocketvision.journal import Journal
-from pocketvision.measure.latency import Latency
+from pocketvision.fitting.ship import at_resolution
 from pocketvision.models import create_model
 from pocketvision.runtimes import torch as torch_runtime
 
@@ -55,15 +53,13 @@ def test_what_comes_after_a_training_decodes_each_image_once(tmp_path: Path, rea
     net.classes = ("a", "b")
     samples = open_dataset(two_classes(tmp_path / "data")).splits["train"]
 
-    def timed(nets, needed, enough_ms):
-        return [Latency(1, 1, 1, 1, 1, 9, 9) for _ in nets]
-
     with keeping_images():
-        shipping = choose_resolution(net, samples, 5.0, timed, Journal())
+        for resolution, resize in ((16, 16), (16, 18), (16, 20), (24, 24), (24, 27)):  # as the choice of what ships
+            sized = torch_runtime.load(at_resolution(net, resolution, resize))
+            assert evaluate_samples(sized, samples, show=False).images == 20
         calibrate_network(net, samples, show=False)
         export(net, "onnx", tmp_path / "net.onnx", [sample.image for sample in samples])
         evaluate_samples(pv.load(tmp_path / "net.onnx").runnable, samples, show=False)
-    assert len(shipping.crops) == 5
     assert set(reads.values()) == {1}
 
 
