@@ -84,6 +84,9 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert sum(row["chosen"] for row in report["candidates"]) == 1
     assert 0 < sum(row["timed"] for row in report["candidates"]) < len(report["candidates"]) / 2
     assert np.array(report["confusion"]["matrix"]).sum() == verdict["images"]
+    took = report["took"]
+    assert 0 < sum(took["steps"].values()) < took["seconds"] and {"timing", "training"} <= set(took["steps"])
+    assert took["announced"] > 20  # the training at least
     assert report["command"].startswith("pocketvision fit ") and report["machine"]["cores"]
     assert "<html" in (out / "report.html").read_text()
     assert "calibration" not in report and pv.load(out / "model.safetensors").calibration.images == 0  # of 10 images

@@ -18,8 +18,8 @@ TIMING, TRAINING, CHECKING = "timing", "training", "checking"
 CHOOSING = 120.0  # s: the ceiling of timing candidates
 WORK = 12.0  # CPU seconds of checking: export, timing the file, profile, report; measured on a 2 GHz core
 PASSES = 12  # times that a held-out image is answered while checking: crops, sizes, calibration, the comparison
-SLOWER = 3.0  # times the budget: one answer in PyTorch, reading the image included
-SPIN = 0.1  # s of looking how much of a core this process gets
+SLOWER = 1.5  # times the latency: one answer in PyTorch, in batches, reading the image included
+SPIN = 0.3  # s of looking how much of a core this process gets
 LATE = 0.2  # of what was announced: a change that is worth a sentence
 LEAST_LATE = 30.0  # s: and not below
 
@@ -32,9 +32,9 @@ def core_share(seconds: float = SPIN) -> float:
     return min(1.0, max(0.01, (time.thread_time() - ran) / (time.perf_counter() - began)))
 
 
-def checking_seconds(held_out: int, budget_ms: float, share: float) -> float:
+def checking_seconds(held_out: int, latency_ms: float, share: float) -> float:
     """What the steps after the training take, with so many held-out images and such a share of a core."""
-    return (WORK + PASSES * min(held_out, 5000) * SLOWER * budget_ms / 1000) / share
+    return (WORK + PASSES * min(held_out, 5000) * SLOWER * latency_ms / 1000) / share
 
 
 @dataclass
