@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from conftest import Ran
 from pocketvision.commands.app import make_app
 from pocketvision.fitting.accuracy import Judgement
 from pocketvision.fitting.lost import Lost, is_far_below, validated
@@ -163,3 +166,22 @@ def test_what_validation_showed_in_training() -> None:
     assert not is_far_below(answered(labels, [1, 1] + labels[2:], 2), 1.0)  # within the noise of 100 images
     assert not is_far_below(answered(labels, labels, 2), None)
     assert is_far_below(several(300, 0.0), 0.9) and not is_far_below(several(300, 1.0), several(300, 1.0).map + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [(report(), 0), (report(latency=UNKNOWN), 1), (report(GUESSING), 1), (report(latency=SLOW), 1)],
+)
+def test_exit_status_and_standard_error_say_it_too(
+    content: dict[str, Any], status: int, call_cli: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """A script learns from the status whether the network can be used, from one line why not. The run is finished."""
+    settings = {**SETTINGS, "data": "digits", "limits": {}, "threads": 1, "seed": 0}
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "settings.json").write_text(json.dumps(settings))
+    verdict = with_tick(content, settings)["verdict"]
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    done = call_cli("fit", "digits", "--budget", "5ms", "--time", "8m", "--out", tmp_path, "--json")
+    assert done.returncode == status and json.loads(done.stdout)["verdict"] == verdict
+    said = [line for line in done.stderr.splitlines() if line.startswith("not usable yet: ")]
+    assert said == ([] if status == 0 else [without_tick(verdict)])
