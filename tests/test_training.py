@@ -251,6 +251,26 @@ def test_the_test_of_speed_takes_a_small_part_of_the_time_on_a_slow_machine_too(
     assert now <= 6.0
 
 
+def test_a_validation_that_would_take_all_the_time_looks_at_fewer_images(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which validation takes 1 s for each of the 80 images, of 100 s that are given."""
+    clock, judged = Clock(monkeypatch, 5.0), list[int]()
+    monkeypatch.setattr(loop, "measure", lambda _: Speeds(1.6, 100.0, 80.0))
+    validate = Step.validate
+
+    def counted(self: Step, net: Any, found: Any) -> Any:
+        found = list(found)
+        judged.append(sum(len(images) for images, _ in found))
+        clock.now += judged[-1]
+        return validate(self, net, found)
+
+    monkeypatch.setattr(Step, "validate", counted)
+    history = loop.train_network(network(), digits, recipe(40, batch=8), 100.0, tmp_path, show=False)
+    assert set(judged) == {15} and 80 < history.seconds <= 100
+    assert read_notes(tmp_path / loop.STATE_FILE)["plan"]["validated"] == 15  # the same after a stop
+
+
 def test_a_state_of_other_images_is_refused(digits: Dataset, tmp_path: Path) -> None:
     loop.train_network(network(), digits, recipe(1), out=tmp_path, show=False)
     fewer = Dataset("few", "few", digits.classes, {**digits.splits, "train": digits.splits["train"][:70]})

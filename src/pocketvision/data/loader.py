@@ -199,13 +199,17 @@ def stop_workers(loader: DataLoader[Any]) -> None:
     loader._iterator = None
 
 
-def batches(images: Images, batch: int, sampler: EpochSampler | None = None) -> DataLoader[tuple[Tensor, int]]:
+def batches(
+    images: Images, batch: int, sampler: EpochSampler | None = None, only: Sequence[int] | None = None
+) -> DataLoader[tuple[Tensor, int]]:
     """Shuffled with a sampler (a last batch of one image is dropped: BatchNorm needs two), else in order.
+
+    Without a sampler `only` some, by their numbers.
 
     Random views are made in worker processes, one thread each: many small operations gain nothing from more.
     """
     drop_last = sampler is not None and len(images) > batch and len(images) % batch == 1
     workers = (os.cpu_count() or 1) if not images.cached else 0 if sampler is None else 1
     return DataLoader(
-        images, batch, sampler=sampler, drop_last=drop_last, num_workers=workers, persistent_workers=workers > 0
+        images, batch, sampler=sampler or only, drop_last=drop_last, num_workers=workers, persistent_workers=workers > 0
     )

@@ -16,6 +16,7 @@ from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
 
 MARK = "diverged.json"  # beside the training state
+USUAL = 0.1  # no rate above it is proposed
 LOWER = 0.2  # of the rate: what is tried next
 
 
@@ -44,7 +45,7 @@ class Divergence:
     @property
     def remedy(self) -> str:
         """What to do about it."""
-        return f"give a lower one, such as --lr {self.lr * LOWER:.2g}"
+        return f"give a lower one, such as --lr {min(self.lr * LOWER, USUAL):.2g}"
 
     def error(self, saved_epochs: float | None) -> Diverged:
         """The one sentence; `saved_epochs` is how far the state reaches that was saved before (None: there is none)."""

@@ -139,7 +139,15 @@ class Trainer:
         epoch_steps = len(self.train_batches)
         step_seconds = len(self.sampler) / found.images / epoch_steps
         planned = plan(
-            self.recipe, epoch_steps, step_seconds, found.validation_seconds, left, first, begun, self.passes
+            self.recipe,
+            epoch_steps,
+            step_seconds,
+            found.validation_seconds,
+            left,
+            first,
+            begun,
+            self.passes,
+            len(self.val),
         )
         if self.show:
             epochs = planned.epochs - first
@@ -149,6 +157,13 @@ class Trainer:
                 f"about {duration(planned.seconds(self.recipe))}"
             )
         return self.together(planned)
+
+    def validate_on(self, count: int) -> None:
+        """From now on validation looks at `count` images, the same each time; 0: at all."""
+        if 0 < count < len(self.val):
+            generator = torch.Generator().manual_seed(self.recipe.seed)
+            some = torch.randperm(len(self.val), generator=generator)[:count].tolist()
+            self.val_batches = batches(self.val, max(64, self.recipe.batch), only=some)
 
     def together(self, value: Any) -> Any:
         """The first process's value, in all of them: clocks differ."""

@@ -10,6 +10,7 @@ from typing import Any
 from pocketvision.training.recipe import Recipe
 
 VALIDATION_SHARE = 0.12  # of the training time: validate every epoch only when that costs less
+VALIDATION_MOST = 0.15  # of the time given, for one validation: where all images take longer, it looks at fewer
 SPENT = 0.97  # of the time given: what is planned
 GROWN = 2 / 3  # of the run: by then a progressive resolution is the full one
 STEP = 16  # px between two resolutions of a progressive run
@@ -36,6 +37,7 @@ class Plan:
     begun: float = 0.0
     anchor: int = 0
     anchor_progress: float = 0.0
+    validated: int = 0  # images that a validation looks at; 0: all
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -87,17 +89,22 @@ def plan(
     first: int = 0,
     begun: float = 0.0,
     passes: float | None = None,
+    val_images: int = 0,
 ) -> Plan:
     """The recipe's epochs (or `passes` over the images), or as much of them as `seconds` from now on allow.
 
-    One step at least, and one validation.
+    One step at least, and one validation, of fewer than all `val_images` where those take too long.
     """
+    validated, most = 0, None if seconds is None else VALIDATION_MOST * max(0.0, seconds)
+    if most is not None and validation_seconds > most and val_images:
+        validated = max(1, int(val_images * most / validation_seconds))
+        validation_seconds *= validated / val_images
     every = max(1, math.ceil(validation_seconds / (VALIDATION_SHARE * epoch_steps * step_seconds)))
     planned = Plan(1, epoch_steps, every, step_seconds, validation_seconds, 1, first, begun)
     total = planned.most(recipe, passes)
     if seconds is not None:
         total = min(total, _affordable(planned, recipe, 0, SPENT * seconds))
-    return replace(planned, total=total, horizon=total)
+    return replace(planned, total=total, horizon=total, validated=validated)
 
 
 def replan(planned: Plan, recipe: Recipe, step: int, left: float, limit: float, step_seconds: float, most: int) -> Plan:

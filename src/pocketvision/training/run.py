@@ -38,6 +38,7 @@ class Run:
         self.trainer, self.net, self.recipe, self.sampler = trainer, trainer.net, trainer.recipe, trainer.sampler
         self.accelerator = trainer.accelerator
         self.out, self.state, self.history, self.planned = out, state, history, planned
+        trainer.validate_on(planned.validated)
         self.before = history.seconds  # of earlier processes
         self.most = planned.horizon if trainer.limit is None else planned.most(self.recipe, trainer.passes)
         quicken_statistics(self.net, planned.horizon)
@@ -81,6 +82,7 @@ class Run:
                     progress.done(self.history.passes, self.history.note(), self.planned.epochs)
         finally:
             stop_workers(loader.base_dataloader)
+            stop_workers(self.trainer.val_batches)
         self.accelerator.end_training()
         kept = self.best if self.best is not None and self.history.best_epoch else self.average
         weights = kept.module.state_dict()
