@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +45,26 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+ASSERTS_ELSEWHERE = ("raises(", "assert_", "check=True")  # NumPy's and torch's own, and programs that must succeed
+asserted = 0
+
+
+def pytest_assertion_pass(item: pytest.Item, lineno: int, orig: str, expl: str) -> None:
+    """Count the `assert` statements that held (enable_assertion_pass_hook in pyproject.toml)."""
+    global asserted
+    asserted += 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """A test that passes without having asserted anything fails: its loop had nothing to go over."""
+    before = asserted
+    result = yield
+    if asserted == before and not any(way in inspect.getsource(pyfuncitem.function) for way in ASSERTS_ELSEWHERE):
+        pytest.fail("it asserted nothing")
+    return result
+
+
 class Ran(NamedTuple):
     """How a command line ended; unpacks as (returncode, stdout, stderr)."""
 
@@ -74,19 +97,20 @@ def run_cli() -> Callable[..., Ran]:
     return run
 
 
-@pytest.fixture
-def call_cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+@pytest.fixture(scope="session")
+def call_cli() -> Callable[..., Ran]:
     """`run_cli` inside this process: seconds cheaper, because nothing is imported anew. Some of each kind are real."""
     from pocketvision.cli import main
 
     def call(*args: object, cwd: Path | None = None) -> Ran:
-        capsys.readouterr()
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(sys, "argv", ["pocketvision", *map(str, args)])
             if cwd is not None:
                 patch.chdir(cwd)
-            main()
+            with pytest.raises(SystemExit) as ended:
+                main()
         assert isinstance(ended.value.code, int)
-        return Ran(ended.value.code, *capsys.readouterr())
+        return Ran(ended.value.code, out.getvalue(), err.getvalue())
 
     return call

@@ -512,7 +512,9 @@ def test_no_runtime_reaches_for_the_network_or_installs() -> None:
 # The command
 
 
-def test_bench_command(run_cli: Callable[..., Ran], onnx_file: Path, tmp_path: Path) -> None:
+def test_bench_command(
+    run_cli: Callable[..., Ran], call_cli: Callable[..., Ran], onnx_file: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out.json"
     status, stdout, stderr = run_cli("bench", onnx_file, "--threads", "1,2", "--batch", "1", "--out", out, "--json")
     assert status == 0, stderr
@@ -522,9 +524,9 @@ def test_bench_command(run_cli: Callable[..., Ran], onnx_file: Path, tmp_path: P
     assert saved["results"] == results and saved["machine"]["cpu"] and saved["time"]
     assert set(saved["machine"]["peaks"]) >= {"1", "2"}
     assert saved["command"].startswith("pocketvision bench") and set(saved["load"]) == {"before", "during", "after"}
-    status, stdout, stderr = run_cli("bench", "--compare", out, out)
+    status, stdout, stderr = call_cli("bench", "--compare", out, out)
     assert status == 0 and len(re.findall(r"\bsame *$", stdout, re.MULTILINE)) == 2, stderr
-    status, stdout, stderr = run_cli("bench", "--compare", out, out, "--json")
+    status, stdout, stderr = call_cli("bench", "--compare", out, out, "--json")
     assert {row["verdict"] for row in json.loads(stdout)["rows"]} == {"same"}
 
 
@@ -543,8 +545,8 @@ def test_bench_command(run_cli: Callable[..., Ran], onnx_file: Path, tmp_path: P
     ],
 )
 def test_bench_command_says_what_is_wrong(
-    arguments: list[str], message: str, run_cli: Callable[..., Ran], tmp_path: Path
+    arguments: list[str], message: str, call_cli: Callable[..., Ran], tmp_path: Path
 ) -> None:
-    status, stdout, stderr = run_cli("bench", *arguments, cwd=tmp_path)
+    status, stdout, stderr = call_cli("bench", *arguments, cwd=tmp_path)
     assert (status, stdout) == (2, "")
     assert message in stderr and stderr.count("\n") == 1

@@ -170,14 +170,14 @@ def test_damaged_calibration_is_one_sentence(content: object) -> None:
         Calibration.from_json(content)
 
 
-def test_predict_says_unsure(calibrated: tuple[Path, Path], run_cli, tmp_path: Path) -> None:
+def test_predict_says_unsure(calibrated: tuple[Path, Path], call_cli, tmp_path: Path) -> None:
     from PIL import Image
 
     Image.new("RGB", (40, 40), (90, 120, 30)).save(tmp_path / "leaf.png")
-    status, stdout, stderr = run_cli("predict", calibrated[1], tmp_path / "leaf.png", "--json")
+    status, stdout, stderr = call_cli("predict", calibrated[1], tmp_path / "leaf.png", "--json")
     assert status == 0, stderr
     assert json.loads(stdout)[0]["unsure"] is True and len(json.loads(stdout)[0]["top"]) == 3
-    status, stdout, _ = run_cli("predict", calibrated[1], tmp_path / "leaf.png")
+    status, stdout, _ = call_cli("predict", calibrated[1], tmp_path / "leaf.png")
     assert status == 0 and "below 100.0%" not in stdout and "below 99.99 %" in stdout
 
 

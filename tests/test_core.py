@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from conftest import ROOT, Ran, command_environment
+from pocketvision.measure.latency import LEAST_ROUNDS
 
 # The modules that a device needs.
 CORE = [
@@ -136,7 +137,8 @@ def test_bench(run: Callable[..., Ran], onnx_file: Path) -> None:
     done = run("-m", "pocketvision", "bench", onnx_file, "--json")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
-    assert row["runtime"] == "onnxruntime" and row["p10_ms"] <= row["median_ms"] <= row["p90_ms"]
+    assert (Path(row["model"]).name, row["runtime"], row["error"]) == ("model.onnx", "onnxruntime", None)
+    assert row["version"] == distribution("onnxruntime").version and row["macs"] and row["rounds"] >= LEAST_ROUNDS
 
 
 def test_python(run: Callable[..., Ran], onnx_file: Path, photographs: Path) -> None:

@@ -379,11 +379,11 @@ def test_evaluation_and_export_check_skip_them(losing: tuple[Dataset, list[str]]
         compare(runnable, runnable, [sample.image for sample in samples])
 
 
-def test_the_public_function_and_the_command_agree(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
+def test_the_public_function_and_the_command_agree(tmp_path: Path, call_cli: Callable[..., Any]) -> None:
     folder = stripes(tmp_path / "data", 12)
-    status, stdout, stderr = run_cli("doctor", folder, "--json")
+    status, stdout, stderr = call_cli("doctor", folder, "--json")
     assert status == 0, stderr
     ours, theirs = pv.doctor(folder, show=False), json.loads(stdout)
     ours.pop("looked"), theirs.pop("looked")
     assert ours == theirs
-    assert run_cli("doctor", tmp_path / "nothing").returncode == 2
+    assert call_cli("doctor", tmp_path / "nothing").returncode == 2

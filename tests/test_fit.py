@@ -112,35 +112,35 @@ def test_the_files_answer_alike(fitted, data: Path) -> None:
         assert np.abs(ours.probabilities - theirs.probabilities).max() < 1e-4
 
 
-def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli) -> None:
+def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli, call_cli) -> None:
     out, report = fitted
     image = data / "across" / "0.png"
     answers = []
-    for name in ("model.onnx", "model.safetensors"):
-        status, stdout, stderr = run_cli("predict", out / name, image, "--json")
+    for name, process in (("model.onnx", run_cli), ("model.safetensors", call_cli)):
+        status, stdout, stderr = process("predict", out / name, image, "--json")
         assert status == 0, stderr
         (answer,) = json.loads(stdout)
         assert answer["top"][0]["name"] in ("across", "down")
         answers.append(answer["top"][0]["probability"])
     assert answers[0] == pytest.approx(answers[1], abs=1e-4)
-    status, stdout, _ = run_cli("eval", out / "model.onnx", data, "--json")
+    status, stdout, _ = call_cli("eval", out / "model.onnx", data, "--json")
     found = json.loads(stdout)  # on the images that the run held out, and one that nobody can read
     assert status == 0 and (found["split"], found["images"], found["skipped"]) == ("held out", 10, 1)
     assert found["top1"] == report["verdict"]["top1"]
-    status, stdout, _ = run_cli("bench", out / "model.onnx", "--json")
+    status, stdout, _ = call_cli("bench", out / "model.onnx", "--json")
     assert status == 0 and json.loads(stdout)[0]["ratio_to_fastest"] == 1
-    status, stdout, _ = run_cli("profile", out / "model.safetensors", "--json")
+    status, stdout, _ = call_cli("profile", out / "model.safetensors", "--json")
     assert status == 0 and json.loads(stdout)["params"] == report["verdict"]["params"]
 
 
-def test_the_same_command_again_does_nothing(fitted, data: Path, run_cli) -> None:
+def test_the_same_command_again_does_nothing(fitted, data: Path, call_cli) -> None:
     out, report = fitted
     before = (out / "model.onnx").stat().st_mtime_ns
     arguments = ("fit", data, *BUDGET, "--time", "20s", "--out", out)
-    status, stdout, stderr = run_cli(*arguments, "--json")
+    status, stdout, stderr = call_cli(*arguments, "--json")
     assert (status, json.loads(stdout)) == (int(not report["verdict"]["tick"]), report) and "finished" in stderr
     assert (out / "model.onnx").stat().st_mtime_ns == before
-    status, _, stderr = run_cli(*arguments, "--budget", "100ms")
+    status, _, stderr = call_cli(*arguments, "--budget", "100ms")
     assert status == 2 and "holds a run with other settings (budget_ms differ)" in stderr
 
 
@@ -199,9 +199,9 @@ def test_a_killed_run_goes_on(data: Path, run_cli, tmp_path: Path) -> None:
     assert epochs == list(range(1, len(epochs) + 1))
 
 
-def test_nothing_fits(data: Path, run_cli, tmp_path: Path) -> None:
+def test_nothing_fits(data: Path, call_cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    status, stdout, stderr = run_cli("fit", data, "--budget", "0.001ms", "--out", out)
+    status, stdout, stderr = call_cli("fit", data, "--budget", "0.001ms", "--out", out)
     assert status == 2 and stdout == ""
     error = stderr.strip().splitlines()[-1]
     assert error.startswith("error: nothing fits 0.001 ms") and "needs" in error

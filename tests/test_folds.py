@@ -173,13 +173,13 @@ def test_a_fresh_start_leaves_no_fold_behind(crossed: tuple[Path, dict], digits:
     assert not list(out.glob("fold-*/result.json")) and not list(out.glob("fold-*/state/training.safetensors"))
 
 
-def test_the_command_line(crossed: tuple[Path, dict], digits: Path, run_cli, tmp_path: Path) -> None:
+def test_the_command_line(crossed: tuple[Path, dict], digits: Path, call_cli, tmp_path: Path) -> None:
     arguments = ("train", digits, "--model", "mobilenet_v1", "--width", "0.25", "--resolution", "16", "--epochs", "1")
     out = tmp_path / "run"
-    status, _, stderr = run_cli(*arguments, "--folds", "21", "--out", out)
+    status, _, stderr = call_cli(*arguments, "--folds", "21", "--out", out)
     assert status == 2 and "20 images of class 0, too few for 21 folds: give --folds 20" in stderr
     assert not out.exists()  # the mended command starts clean
-    status, stdout, stderr = run_cli(*arguments, "--folds", "2", "--out", out)
+    status, stdout, stderr = call_cli(*arguments, "--folds", "2", "--out", out)
     assert status == 0, stderr
     assert "fold 2 of 2" in stderr and "all 40 images" in stderr
     assert "fold 1" in stdout and "2 folds" in stdout

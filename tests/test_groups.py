@@ -135,7 +135,7 @@ def test_saved_splits_keep_the_groups(tmp_path: Path) -> None:
     assert split(ungrouped) != dataset
 
 
-def test_training_keeps_films_apart(tmp_path: Path, run_cli) -> None:
+def test_training_keeps_films_apart(tmp_path: Path, call_cli) -> None:
     """Through the command line: real digits, ten frames each of a film that shows one of them, shifted."""
     digits = pytest.importorskip("sklearn.datasets").load_digits()
     with (tmp_path / "films.csv").open("w", newline="") as file:
@@ -150,7 +150,7 @@ def test_training_keeps_films_apart(tmp_path: Path, run_cli) -> None:
                 Image.fromarray(moved.astype(np.uint8)).save(tmp_path / name)
                 table.writerow([name, f"digit{label}", f"film{film}"])
     arguments = ("train", tmp_path / "films.csv", "--model", "mobilenet_v1", "--width", "0.25", "--resolution", "16")
-    status, stdout, stderr = run_cli(*arguments, "--epochs", "1", "--out", tmp_path / "run", "--json")
+    status, stdout, stderr = call_cli(*arguments, "--epochs", "1", "--out", tmp_path / "run", "--json")
     assert status == 0, stderr
     assert json.loads(stdout)["images"] == 60
     saved = json.loads((tmp_path / "run" / "splits.json").read_text())["splits"]

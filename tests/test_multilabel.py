@@ -237,10 +237,10 @@ def test_all_that_is_probable() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(pairs: Path, run_cli, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+def trained(pairs: Path, call_cli, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     out = tmp_path_factory.mktemp("multilabel") / "run"
     arguments = ("--model", "mobilenet_v1", "--width", "0.25", "--resolution", "16", "--epochs", "25")
-    status, stdout, stderr = run_cli("train", pairs, *arguments, "--out", out, "--json")
+    status, stdout, stderr = call_cli("train", pairs, *arguments, "--out", out, "--json")
     assert status == 0, stderr
     return out, json.loads(stdout)
 
@@ -255,7 +255,7 @@ def test_training(trained: tuple[Path, dict]) -> None:
     assert net.task == "multilabel" and net.metrics["map"] == result["map"]
 
 
-def test_export_eval_and_predict_agree(trained: tuple[Path, dict], pairs: Path, run_cli, tmp_path: Path) -> None:
+def test_export_eval_and_predict_agree(trained: tuple[Path, dict], pairs: Path, call_cli, tmp_path: Path) -> None:
     out, result = trained
     exported = tmp_path / "model.onnx"
     images = sorted(pairs.glob("*.png"))[:12]
@@ -265,20 +265,20 @@ def test_export_eval_and_predict_agree(trained: tuple[Path, dict], pairs: Path, 
     assert pv.load(exported).task == "multilabel"
     assert max(np.abs(a.probabilities - b.probabilities).max() for a, b in zip(ours, theirs, strict=True)) < 1e-4
     assert max(abs(a.probabilities.sum() - 1) for a in theirs) > 0.05  # each for itself
-    status, stdout, stderr = run_cli("eval", exported, pairs, "--json")
+    status, stdout, stderr = call_cli("eval", exported, pairs, "--json")
     assert status == 0, stderr
     found = json.loads(stdout)
     assert {"images", "map", "f1", "exact", "split"} <= set(found) and "top1" not in found and found["images"] == 360
-    status, stdout, _ = run_cli("predict", exported, images[0], "--json")
+    status, stdout, _ = call_cli("predict", exported, images[0], "--json")
     (answer,) = json.loads(stdout)
     assert [entry["name"] for entry in answer["labels"]] == [name for _, name, _ in theirs[0].labels()]
-    status, stdout, _ = run_cli("eval", out, pairs)
+    status, stdout, _ = call_cli("eval", out, pairs)
     assert status == 0 and "mAP" in stdout and "top-1" not in stdout
 
 
-def test_fit(pairs: Path, run_cli, tmp_path: Path) -> None:
+def test_fit(pairs: Path, call_cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    status, stdout, stderr = run_cli("fit", pairs, "--budget", "200ms", "--time", "6s", "--out", out)
+    status, stdout, stderr = call_cli("fit", pairs, "--budget", "200ms", "--time", "6s", "--out", out)
     assert status == 0, stderr
     assert "mAP" in stdout and "accuracy" not in stdout.splitlines()[2]
     report = json.loads((out / "report.json").read_text())
