@@ -13,7 +13,7 @@ demo: .venv/.training ## fit a network to the built-in digits under 0.3 ms; the 
 	$(BIN)/pocketvision fit digits --budget 0.3ms --threads 1 --time 3m --out runs/demo
 
 test: .venv/.installed ## run the tests, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.installed ## run the linter, the formatter's check and the type checker
 	$(BIN)/ruff check .

@@ -45,6 +45,16 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+# The files that take longest, so that two workers end at about the same time: whole files go to one worker.
+LONGEST = ("test_fit", "test_multilabel", "test_real_weights", "test_folds", "test_zoo", "test_training", "test_bench")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first (with pytest-xdist's own order switched off, see the Makefile)."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 ASSERTS_ELSEWHERE = ("raises(", "assert_", "check=True")  # NumPy's and torch's own, and programs that must succeed
 asserted = 0
 
