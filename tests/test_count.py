@@ -16,7 +16,8 @@ from pocketvision.blocks import Bneck, Conv, Separable
 from pocketvision.heads import Classifier, Dense
 from pocketvision.measure.count import count, on_meta
 from pocketvision.measure.count_spec import count_spec
-from pocketvision.measure.parts import KINDS, kind_of, parts
+from pocketvision.measure.kinds import KINDS
+from pocketvision.measure.parts import kind_of, parts
 from pocketvision.measure.settle import settled
 from pocketvision.measure.training import TrainingMemory, count_training
 from pocketvision.models import MODELS, create_spec

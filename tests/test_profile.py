@@ -18,6 +18,7 @@ from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.measure import profile_nodes as nodes
 from pocketvision.measure.calls import TimedCall
+from pocketvision.measure.kinds import AFTER, BEFORE, TIME_KINDS
 from pocketvision.measure.latency import summarise
 from pocketvision.measure.onnx_graph import read_graph
 from pocketvision.measure.onnx_profile import Event, Profile, end_profile, read_profile
@@ -26,7 +27,7 @@ from pocketvision.measure.profile import profile
 from pocketvision.measure.profile_nodes import Place, kind, module_at, path_of, places
 from pocketvision.measure.profile_onnxruntime import chain, located
 from pocketvision.measure.rowtimes import HEAD, PIXELS, by_part
-from pocketvision.measure.spent import AFTER, BEFORE, TIME_KINDS, Operation, Spent, usual_runs
+from pocketvision.measure.spent import Operation, Spent, usual_runs
 from pocketvision.models import create_spec
 from pocketvision.network import Network, build
 from pocketvision.spec import Spec

@@ -12,8 +12,8 @@ from pocketvision.commands.profile import profile as command
 from pocketvision.errors import InputError
 from pocketvision.measure import machine_peaks
 from pocketvision.measure import profile as profile_module
+from pocketvision.measure.kinds import TIME_KINDS
 from pocketvision.measure.roofline import nearest, on_roofline, worth_attacking
-from pocketvision.measure.spent import TIME_KINDS
 from pocketvision.report import kinds, profile_page, roofline, text
 from pocketvision.report.closer import kinds as kinds_in_a_report
 from pocketvision.report.svg import PALETTE

@@ -17,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from torch.utils.hooks import RemovableHandle
 
-from pocketvision.measure.parts import KINDS, Part, kind_of, leaves, parts
+from pocketvision.measure.kinds import KINDS
+from pocketvision.measure.parts import Part, kind_of, leaves, parts
 from pocketvision.runtimes.torch import evaluating
 
 FLOAT_BYTES = 4

@@ -16,7 +16,7 @@ from torch import nn
 
 from pocketvision.measure.count import Amount, Costs, count
 from pocketvision.measure.count_store import key_of, store
-from pocketvision.measure.parts import KINDS
+from pocketvision.measure.kinds import KINDS
 from pocketvision.spec import Conventions, Head, Row, Spec
 
 

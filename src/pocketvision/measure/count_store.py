@@ -16,7 +16,7 @@ from pocketvision.data.builtin import cache_folder
 from pocketvision.errors import InputError
 from pocketvision.files import writable_folder, write_atomic
 from pocketvision.measure.count import Amount, Costs, RowCosts
-from pocketvision.measure.parts import KINDS
+from pocketvision.measure.kinds import KINDS
 
 FILE = "counts.json"
 MOST = 50_000  # rows: what is counted beyond is not kept

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pocketvision.measure import profile_nodes as nodes
+from pocketvision.measure.kinds import AFTER, BEFORE
 from pocketvision.measure.onnx_graph import read_graph
-from pocketvision.measure.spent import AFTER, BEFORE
 from pocketvision.runtimes.onnxruntime import optimised
 
 NODE_EVENT = "_kernel_time"

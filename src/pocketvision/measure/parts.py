@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from torch import nn
 
-KINDS = ("pointwise", "depthwise", "convolution", "dense", "normalisation", "activation", "pooling", "elementwise")
-
 NORMALISATIONS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 POOLINGS = (
     nn.modules.pooling._AvgPoolNd,

@@ -7,9 +7,10 @@ from typing import Any
 
 from pocketvision.errors import InputError
 from pocketvision.measure.count import Amount, Costs, count
+from pocketvision.measure.kinds import AFTER, BEFORE, TIME_KINDS
 from pocketvision.measure.machine import machine
 from pocketvision.measure.settle import settled
-from pocketvision.measure.spent import AFTER, BEFORE, TIME_KINDS, Spent, total
+from pocketvision.measure.spent import Spent, total
 from pocketvision.measure.training import TrainingMemory, count_training
 from pocketvision.network import Network, require_network
 from pocketvision.runtimes.cores import check_threads, usable_cores

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from pocketvision.errors import InputError
 from pocketvision.measure.calls import Call
+from pocketvision.measure.kinds import AFTER, BEFORE
 from pocketvision.measure.latency import summarise
 from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.quiet import Rounds, part_of
-from pocketvision.measure.spent import AFTER, BEFORE
 from pocketvision.runtimes import get_runtime
 
 if TYPE_CHECKING:

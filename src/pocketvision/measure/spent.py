@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any, TypeVar
 
+from pocketvision.measure.kinds import AFTER, BEFORE, TIME_KINDS
 from pocketvision.measure.latency import Latency
-from pocketvision.measure.parts import KINDS
 from pocketvision.measure.quiet import Rounds, is_clear
 
-# What an engine does besides the kinds of layer: channel shuffles, concatenations, splits and the arithmetic of their
-# shapes; and changes of the layout in memory that only the engine's own kernels ask for.
-TIME_KINDS = (*KINDS, "shuffle", "layout")
 Run = TypeVar("Run")
 Average = Callable[[Iterable[float]], float]
-BEFORE, AFTER = "input", "output"  # what is done to the pixels before the first row, and to the logits
 
 
 @dataclass(frozen=True)
