@@ -132,7 +132,7 @@ def test_the_commands_are_such_that_the_command_line_takes() -> None:
         (report(NEVER), '✕ mobilenet_v2_1.0_96  it never answers "fly"',
          ["balanced accuracy 75.0 %", "each class counts alike; of all images 75.0 %"]),
         (report(latency=UNKNOWN), "– mobilenet_v2_1.0_96  the latency could not be measured reliably: between 3.8",
-         ["--retime", "97 % of the calls disturbed by other programs", "with them 12.0 ms"]),
+         ["--retime", "97 % of the calls disturbed by other programs", "wall time 12.0 ms"]),
     ],
 )  # fmt: skip
 def test_terminal_and_page_say_it_first(content: dict[str, Any], title: str, said: list[str], tmp_path: Path) -> None:

@@ -78,5 +78,5 @@ def conditions(verdict: Mapping[str, Any]) -> str:
         said.append(f"{percent(disturbed, 0)} of the calls disturbed by other programs")
     wall, median = number(verdict.get("wall_ms")), number(verdict.get("latency_ms"))
     if wall is not None and median and wall > 1.1 * median:
-        said.append(f"with them {milliseconds(wall)}")
+        said.append(f"wall time {milliseconds(wall)}")
     return " · ".join(said)
