@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,11 +16,12 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import split
 from pocketvision.fitting.candidates import Candidate, grid
 from pocketvision.fitting.contest import Choice, Contest
-from pocketvision.fitting.learn import Start
+from pocketvision.fitting.learn import Start, speed_of
 from pocketvision.fitting.teachable import LEAST_STEPS, PROBES, expected_steps, in_a_hurry, steps_in, teachable
 from pocketvision.journal import Journal
 from pocketvision.runfolder import RunFolder
 from pocketvision.training.recipe import Recipe, from_scratch_recipes
+from pocketvision.training.step import Step
 
 
 def candidate(macs: float, pretrained: bool = False) -> Candidate:
@@ -129,3 +132,21 @@ def test_train_too_gives_few_images_small_batches(tmp_path: Path) -> None:
     out = tmp_path / "run"
     pv.train(folder, "mobilenet_v1", width=0.25, resolution=16, epochs=1, out=out, show=False)
     assert json.loads((out / "recipe.json").read_text())["batch"] == 16
+
+
+def test_the_first_step_of_a_process_does_not_count_as_its_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It imports and allocates for a second or more: in a short time nothing else was measured."""
+    data = split(open_dataset("digits"))
+    start = Start(data.classes, 1, 0, side=8)
+    small = Candidate("mobilenet_v1", 0.25, 16, 0, 0, 0.3, "estimated", False)
+    recipe = next(iter(start.recipes(small, 1438).values()))
+    step, calls = Step.__call__, []
+
+    def slow_at_first(self: Step, *batch: Any) -> Any:
+        calls.append(1)
+        time.sleep(2.0 if len(calls) == 1 else 0.0)
+        return step(self, *batch)
+
+    monkeypatch.setattr(Step, "__call__", slow_at_first)
+    found = speed_of(start.network(small), recipe, data, "cpu", 2.0)
+    assert len(calls) >= 2 and found.images > 3  # it was 4 images in 2 s, and nothing else was measured

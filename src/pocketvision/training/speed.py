@@ -54,6 +54,7 @@ def measure(trainer: Trainer) -> Speeds:
         return count
 
     with restored_threads():
+        train(min(4, len(images)))  # the very first step imports and allocates: seconds that no later one takes
         if len(trainer.thread_counts) > 1:
             use_threads(1)  # the safe one: others may take ten times as long on a busy machine
             few, _ = affordable_count(train, len(images), seconds / 8)
