@@ -83,7 +83,6 @@ class Run:
         finally:
             stop_workers(loader.base_dataloader)
             stop_workers(self.trainer.val_batches)
-        self.accelerator.end_training()
         kept = self.best if self.best is not None and self.history.best_epoch else self.average
         weights = kept.module.state_dict()
         if not all_finite(weights.values()):
@@ -91,6 +90,7 @@ class Run:
         self.net.load_state_dict(weights)
         self.net.eval()
         self.history.seconds = self.elapsed()
+        self.accelerator.end_training()  # of several processes: from now on they cannot speak with each other
         return self.history
 
     def elapsed(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.image import Preprocessing
@@ -41,7 +42,9 @@ class Step:
         with self.accelerator.autocast():
             logits = model(x)
         loss = self.objective.loss(logits.float(), targets, self.recipe.label_smoothing)
-        together: Tensor = self.accelerator.reduce(loss.detach(), "mean")
+        together = loss.detach()
+        if isinstance(model, DistributedDataParallel):  # not the copy whose speed each process measures for itself
+            together = self.accelerator.reduce(together, "mean")
         value = together.item()
         if together.isfinite():
             self.accelerator.backward(loss)
