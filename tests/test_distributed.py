@@ -15,7 +15,7 @@ from conftest import command_environment
 def test_two_processes_share_each_batch(tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ["train", "digits", "--model", "mobilenet_v1", "--width", "0.25", "--resolution", "16"]
-    arguments += ["--epochs", "8", "--device", "cpu", "--out", str(out), "--json"]
+    arguments += ["--epochs", "4", "--device", "cpu", "--out", str(out), "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pocketvision"]
         + arguments,
@@ -27,6 +27,6 @@ def test_two_processes_share_each_batch(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads((out / "result.json").read_text())
     assert json.loads(done.stdout) == result  # printed once, by the first process
-    assert result["epochs"] == 8 and result["top1"] > 0.6  # a tenth would be chance
+    assert result["epochs"] == 4 and result["top1"] > 0.4  # a tenth would be chance
     with (out / "metrics.csv").open() as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == [str(epoch) for epoch in range(1, 9)]
+        assert [row["epoch"] for row in csv.DictReader(file)] == [str(epoch) for epoch in range(1, 5)]

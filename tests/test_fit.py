@@ -34,6 +34,7 @@ def line_of(family: str, classes: int) -> Pretrained:
     return Pretrained.of(open_weights(build(create_spec(family))), classes, 3)
 
 
+TIME = "8s"
 BUDGET = ("--budget", "200ms", "--max-macs", "10M")  # time for anything: what is large only takes longer to measure
 
 
@@ -60,7 +61,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fitted(data: Path, run_cli, tmp_path_factory: pytest.TempPathFactory):
     """A finished run: folder, report as printed."""
     out = tmp_path_factory.mktemp("fit") / "run"
-    status, stdout, stderr = run_cli("fit", data, *BUDGET, "--time", "20s", "--out", out, "--json")
+    status, stdout, stderr = run_cli("fit", data, *BUDGET, "--time", TIME, "--out", out, "--json")
     assert status in (0, 1), stderr
     report = json.loads(stdout)
     # Done, with a network that can be used; or not, and standard error says what is missing and what helps.
@@ -136,7 +137,7 @@ def test_predict_eval_bench_profile_on_the_result(fitted, data: Path, run_cli, c
 def test_the_same_command_again_does_nothing(fitted, data: Path, call_cli) -> None:
     out, report = fitted
     before = (out / "model.onnx").stat().st_mtime_ns
-    arguments = ("fit", data, *BUDGET, "--time", "20s", "--out", out)
+    arguments = ("fit", data, *BUDGET, "--time", TIME, "--out", out)
     status, stdout, stderr = call_cli(*arguments, "--json")
     assert (status, json.loads(stdout)) == (int(not report["verdict"]["tick"]), report) and "finished" in stderr
     assert (out / "model.onnx").stat().st_mtime_ns == before
@@ -154,7 +155,7 @@ def test_a_finished_run_is_timed_again(fitted, data: Path, tmp_path: Path) -> No
     (copied / "report.json").write_text(json.dumps(spoiled))
     (copied / "report.html").unlink()
     before = (copied / "model.onnx").stat().st_mtime_ns
-    how = {"time": "20s", "max_macs": "10M", "out": copied, "show": False}
+    how = {"time": TIME, "max_macs": "10M", "out": copied, "show": False}
     again = pv.fit(data, "200ms", **how, retime=True)
     assert again == json.loads((copied / "report.json").read_text()) and (copied / "report.html").is_file()
     verdict, timing = again["verdict"], again["timing"]
@@ -175,7 +176,7 @@ def test_a_finished_run_is_timed_again(fitted, data: Path, tmp_path: Path) -> No
 
 def test_a_killed_run_goes_on(data: Path, run_cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = ["fit", str(data), *BUDGET, "--time", "20s", "--out", str(out)]
+    command = ["fit", str(data), *BUDGET, "--time", TIME, "--out", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-m", "pocketvision", *command],
         env=command_environment(),
@@ -210,7 +211,7 @@ def test_nothing_fits(data: Path, call_cli, tmp_path: Path) -> None:
 
 def test_pretrained_weights_come_first(data: Path, shared: Path, tmp_path: Path) -> None:
     weights = shared / "weights" / "mobilenet_v2-b0353104.pth"
-    report = pv.fit(data, "300ms", time="5s", pretrained=weights, out=tmp_path / "run", show=False)
+    report = pv.fit(data, "300ms", time="4s", max_macs="20M", pretrained=weights, out=tmp_path / "run", show=False)
     assert report["verdict"]["model"].startswith("mobilenet_v2_1.0_") and report["verdict"]["width"] == 1.0
     assert report["verdict"]["pretrained"] == weights.name
     assert report["verdict"]["channels"] == 3  # the pictures are grey, the weights know colour

@@ -118,8 +118,8 @@ def test_shortcuts_of_pytorchcvs_squeezenet() -> None:
     state = provider.get_model("squeezeresnet_v1_1").state_dict()
     with pytest.raises(pv.InputError, match="squeezenet_v1_0 .no shortcuts. and of squeezeresnet_v1_0 .shortcuts."):
         open_weights(state)
-    assert open_weights(state, "squeezeresnet_v1_1").option == "simple"
-    assert open_weights({"arch": "squeezenet_v1_1", "state_dict": state}).option == "none"
+    assert open_weights(state, "squeezeresnet_v1_1").origin.option == "simple"
+    assert open_weights({"arch": "squeezenet_v1_1", "state_dict": state}).origin.option == "none"
 
 
 def test_torchvisions_quantizable_mobilenet() -> None:

@@ -357,10 +357,12 @@ def test_predicting_a_bad_one_is_one_sentence(torture: Path, trained: tuple[Path
 def test_predicting_many_names_the_bad_ones(torture: Path, trained: tuple[Path, Done]) -> None:
     names = ["data/train/bees/zero.png", "data/train/ants/plain.png", "data/train/bees/nowhere.png"]
     done = run(torture.parent, "predict", "run/model.safetensors", *names, "--json")
-    assert done.status == 0 and [answer["image"] for answer in json.loads(done.out)] == names[1:2]
-    assert "2 of 3 images" in done.err and "zero.png" in done.err and "nowhere.png not found" in done.err
+    answers = json.loads(done.out)
+    assert done.status == 1 and [answer["image"] for answer in answers] == names
+    assert [sorted({"top", "error"} & answer.keys()) for answer in answers] == [["error"], ["top"], ["error"]]
+    assert done.err.count("left out") == 2 and "zero.png" in done.err and "nowhere.png not found" in done.err
     done = run(torture.parent, "predict", "run/model.safetensors", names[0], names[2])
-    assert done.status == 2 and "none of the 2 images can be read" in done.err
+    assert done.status == 2 and "zero.png" in done.err and "nowhere.png not found" in done.err
 
 
 def test_the_same_folder_as_an_archive_of_readable_and_unreadable_files(torture: Path) -> None:

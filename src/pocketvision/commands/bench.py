@@ -91,6 +91,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """How long networks take on this device, in one runtime or several, timed in turn."""
+    from pocketvision.files import writable_file, write_atomic
     from pocketvision.runtimes import SUFFIXES, require_runtime
 
     if zoo:
@@ -113,20 +114,21 @@ def bench(
         return _show_changes(*compare, json)
     if not models:
         raise InputError("there is nothing to time: give at least one MODEL, or --compare OLD.json NEW.json")
-    dials = (width, resolution, classes, channels, None, groups, bypass)
-    for model in models:
-        check_model(model, width, resolution, classes, channels, groups, bypass)
     named = None if runtime is None else [name.strip() for name in runtime.split(",") if name.strip()]
     for name in named or ():
         if name != "all":
             require_runtime(name)
+    if named == []:
+        raise InputError(f"--runtime {runtime}: no runtime is named")
     counts = {what: _numbers(text, what) for what, text in (("threads", threads), ("batch", batch))}
-    from pocketvision.files import writable_file, write_atomic
+    if out is not None:
+        writable_file(out)
+    dials = (width, resolution, classes, channels, None, groups, bypass)
+    for model in models:
+        check_model(model, width, resolution, classes, channels, groups, bypass)
     from pocketvision.measure.bench import bench_report
     from pocketvision.progress import say
 
-    if out is not None:
-        writable_file(out)
     nets: list[Any] = []
     for model in models:
         if Path(model).suffix in SUFFIXES:
