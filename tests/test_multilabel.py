@@ -278,7 +278,9 @@ def test_export_eval_and_predict_agree(trained: tuple[Path, dict], pairs: Path, 
 
 def test_fit(pairs: Path, call_cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    status, stdout, stderr = call_cli("fit", pairs, "--budget", "200ms", "--max-macs", "5M", "--time", "4s", "--out", out)
+    status, stdout, stderr = call_cli(
+        "fit", pairs, "--budget", "200ms", "--max-macs", "5M", "--time", "4s", "--out", out
+    )
     assert status == 0, stderr
     assert "mAP" in stdout and "accuracy" not in stdout.splitlines()[2]
     report = json.loads((out / "report.json").read_text())

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ from pocketvision.measure import calls
 from pocketvision.measure.calls import CallTimer, TimedCall
 from pocketvision.measure.latency import Latency, summarise, time_interleaved, warm_up
 from pocketvision.measure.pin import pinned
+from pocketvision.measure.priority import HIGHEST, highest_priority
 from pocketvision.measure.quiet import disturbed_share, quantile, quantile_interval, turn_seconds
 
 
@@ -184,7 +186,8 @@ def test_without_the_schedulers_statistics_the_cpu_clock_tells(monkeypatch: pyte
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or not Path("/proc/self/schedstat").exists(), reason="Linux")
-def test_busy_neighbours_on_the_same_cpu_are_noticed_and_taken_off() -> None:
+def test_busy_neighbours_on_the_same_cpu_are_noticed_and_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketvision.measure.calls.highest_priority", lambda tasks: nullcontext())  # nobody is root
     script = "import os\nos.write(1, b'.')\nwhile os.getppid() == {}: pass"
     with pinned(1):
         command = [sys.executable, "-c", script.format(os.getpid())]
@@ -222,3 +225,29 @@ def test_the_interval_of_thousands_of_calls() -> None:
     """The binomial coefficients of more than 1,029 calls are larger than any float."""
     low, high = quantile_interval([float(value) for value in range(5000)], 0.1, 0.95)
     assert 400 < low < 500 < high < 600
+
+
+def test_the_timed_thread_goes_before_others_where_it_may() -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with highest_priority() as raised:
+        assert os.getpriority(os.PRIO_PROCESS, 0) == (HIGHEST if raised else usual)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual
+    inside: list[int] = []
+    time_interleaved({"look": lambda: inside.append(os.getpriority(os.PRIO_PROCESS, 0))}, rounds=6, warmup=0)
+    assert inside[:3] == [usual] * 3  # warming up, when engines start their threads
+    assert set(inside[3:]) == {HIGHEST if raised else usual} and os.getpriority(os.PRIO_PROCESS, 0) == usual
+
+
+def test_threads_that_have_ended_are_passed_over() -> None:
+    with highest_priority([2**22 + 1]) as raised:
+        assert not raised
+
+
+def test_a_short_call_that_waited_for_long_says_nothing() -> None:
+    """20 microseconds between 4 ms of waiting: by the clocks' own errors the difference may be nothing at all."""
+    after_a_wait = [TimedCall(4.02e-3, 4.02e-3 + error, True, 0.0) for error in (0.0, 1e-5, -3e-6)]
+    cold = [TimedCall(2.1e-5, 0.0, True, 0.0), TimedCall(2.0e-5, 0.0, True, 0.0)]
+    assert turn_seconds([*after_a_wait, *cold]) == pytest.approx(2.01e-5)
+    assert turn_seconds(after_a_wait) > 0  # ratios are taken of it
+    found = summarise([[*after_a_wait, *cold]] * 6)
+    assert found.median_ms == pytest.approx(0.0201, abs=1e-4) and found.least_ms > 0

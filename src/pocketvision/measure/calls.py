@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from pocketvision.measure.priority import CALLER, highest_priority
+
 OWN_SHARE = 0.9  # of a call's time that the calling thread must account for, if it is to be the one that works
 LEAST_WAIT = 5e-6  # s: what reading the clocks takes, and waking up
 COOLING_WAIT = 1e-4  # s in which another program has changed what the caches hold
@@ -63,22 +65,26 @@ class CallTimer:
         self._after = math.inf
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, first: bool = False) -> Iterator[None]:
         """Inside the block calls can be timed, all from one thread. Engines start their threads before or after it.
 
-        Others who want this CPU get it first: their turn then does not fall into ours as soon.
+        Others who want this CPU get it first: their turn then does not fall into ours as soon. Where that is allowed,
+        the threads then go before all others (`priority`); not in the `first` turn, in which an engine may start
+        threads that would keep this priority.
         """
-        paths = [OWN]
+        paths, tasks = [OWN], [CALLER]
         if self.whole_process and os.path.isdir(TASKS):
-            paths = [f"{TASKS}/{task}" for task in os.listdir(TASKS)]
+            tasks = [int(task) for task in os.listdir(TASKS)]
+            paths = [f"{TASKS}/{task}" for task in tasks]
         self._files = [file for path in paths if (file := _open(f"{path}/{STATISTICS}")) is not None]
         self._after = math.inf
         try:
-            if hasattr(os, "sched_yield"):
-                delay = self._delay()
-                os.sched_yield()
-                self._after = 0.0 if self._delay() - delay > COOLING_WAIT else math.inf
-            yield
+            with highest_priority(() if first else tasks):
+                if hasattr(os, "sched_yield"):
+                    delay = self._delay()
+                    os.sched_yield()
+                    self._after = 0.0 if self._delay() - delay > COOLING_WAIT else math.inf
+                yield
         finally:
             for file in self._files:
                 os.close(file)

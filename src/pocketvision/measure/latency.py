@@ -23,7 +23,7 @@ from pocketvision.measure.quiet import (
     LOW_END,
     Rounds,
     are_clear,
-    corrected,
+    busy_seconds,
     disturbed_share,
     is_clear,
     quantile,
@@ -47,14 +47,15 @@ class Latency:
 
     A call counts if its threads have run all the time since its turn began. `median_ms` is the median of the rounds'
     medians of such calls and `low_ms`..`high_ms` its 95 % confidence interval; 10 % of them took less than `p10_ms`,
-    10 % more than `p90_ms`. Where they are not half of all, in 6 rounds or more, all calls count, less the time that
-    their thread waited for a CPU, and `median_ms` is the low end of these times (the tenth percentile, with its 95 %
-    interval): waiting leaves cold caches behind, which only adds.
+    10 % more than `p90_ms`. Where they are not half of all, in 6 rounds or more, those count that did not wait
+    themselves, or where these are few, all, less the time that their thread waited for a CPU; and `median_ms` is the
+    low end of these times (the tenth percentile, with its 95 % interval): waiting leaves cold caches behind, which only
+    adds.
 
     `wall_ms` is the median wall time of all timed calls, what a user sees on the machine as busy as it was;
     `disturbed` the share of the timed calls that waited, 0 to 1, and None where the system does not tell (Windows).
     The quiet latency lies between `least_ms` and `most_ms`. Where enough calls count as they are this is `low_ms` ..
-    `high_ms`; else `low_ms` .. the median of the corrected times; and where several threads work at once, so that
+    `high_ms`; else `low_ms` .. the median of the times that count; and where several threads work at once, so that
     nobody knows what their waiting cost, the least that any call can have taken .. `wall_ms`. What is not given is as
     of calls that nothing disturbed.
     """
@@ -190,7 +191,7 @@ def summarise(rounds: Rounds) -> Latency:
         middle, (low, high) = median(medians), median_interval(medians)
         least, most = (low if share is not None else min(times)), high
     else:
-        times = [corrected(call) for call in every]
+        times = busy_seconds(every)
         middle, (low, high) = quantile(times, LOW_END), quantile_interval(times, LOW_END, CONFIDENCE)
         serial = all(call.serial for call in every)
         least = low if serial else min(call.least for call in every)
@@ -232,7 +233,7 @@ def warm_up(call: Call, warmup: float, seconds: float, timer: CallTimer) -> int:
     """
     taken: list[TimedCall] = []
     end = time.perf_counter() + warmup
-    with timer.turn():
+    with timer.turn(first=True):
         own = timer.own_seconds()
         while len(taken) < LEAST_REPETITIONS or time.perf_counter() < end:
             taken.append(timer.time(call))

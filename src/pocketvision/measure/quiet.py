@@ -1,9 +1,9 @@
 """Of timed calls, those that count: what they say of the same call on a quiet machine.
 
 Pure functions of `TimedCall`s. A call is clear if its threads have run all the time since its turn began. Where clear
-calls are not half of all, every call counts without the time that its thread waited. Such times are too long, never too
-short: after a wait the caches are cold for some 2 ms, and others use the memory meanwhile. So their low end is the
-figure.
+calls are not half of all, those count that did not wait themselves, whatever was before them; and where these too are
+few, every call without the time that its thread waited. Such times are too long, never too short: after a wait the
+caches are cold for some 2 ms, and others use the memory meanwhile. So their low end is the figure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pocketvision.measure.calls import LEAST_WAIT, TimedCall
 
 TOLERANCE = 0.01  # of a call: waiting that is not worth a word
 CLEAR_SHARE = 0.5  # of the calls that must be clear: on a busier machine also those before a wait run cold
-LOW_END = 0.1  # of the corrected times, where no call is clear
+UNDISTURBED_SHARE = 0.2  # with fewer such calls, all are corrected
+LOW_END = 0.1  # of the times that count, where calls are not clear
+RESOLUTION = 1e-6  # s: of a short call that waited for long, the difference is lost in the clocks
 
 Rounds = Sequence[Sequence[TimedCall]]
 
@@ -47,7 +49,15 @@ def disturbed_share(calls: Iterable[TimedCall]) -> float | None:
 
 def corrected(call: TimedCall) -> float:
     """Seconds of the call without what it waited. With several threads at work that is not known: its wall time."""
-    return call.least if call.serial else call.wall
+    return max(call.least, RESOLUTION) if call.serial else call.wall
+
+
+def busy_seconds(calls: Sequence[TimedCall]) -> list[float]:
+    """Seconds of the calls that count where few are clear."""
+    undisturbed = [call.wall for call in calls if is_undisturbed(call)]
+    if len(undisturbed) >= max(1, UNDISTURBED_SHARE * len(calls)):
+        return undisturbed
+    return [corrected(call) for call in calls]
 
 
 def part_of(call: TimedCall, seconds: float) -> TimedCall:
@@ -59,7 +69,7 @@ def turn_seconds(turn: Sequence[TimedCall]) -> float:
     """Seconds of a call by one turn: the median of its clear calls, or the low end of all, corrected."""
     if are_clear(turn):
         return median(call.wall for call in turn if is_clear(call))
-    return quantile([corrected(call) for call in turn], LOW_END)
+    return quantile(busy_seconds(turn), LOW_END)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
