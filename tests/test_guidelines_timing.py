@@ -257,5 +257,5 @@ def test_bad_input() -> None:
         guidelines(threads=-1)
     with pytest.raises(InputError, match=r"cannot use 4096 threads: this process may use \d+ core"):
         guidelines(threads=4096)
-    with pytest.raises(InputError, match="--threads 0"):
+    with pytest.raises(InputError, match="0 threads: give 1 or more"):
         command(threads=0)
