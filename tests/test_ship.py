@@ -13,7 +13,7 @@ import torch
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.sources import open_dataset
 from pocketvision.fitting.accuracy import CARRY
-from pocketvision.fitting.budget import best_of, is_kept
+from pocketvision.fitting.budget import BUSY_HEADROOM, HEADROOM, best_of, headroom_here, is_kept
 from pocketvision.fitting.clock import Here, Look
 from pocketvision.fitting.delivery import FILE_LOOKS, Delivery
 from pocketvision.fitting.ship import (
@@ -285,3 +285,11 @@ def test_what_was_lost_is_known(digits: Dataset, tmp_path: Path) -> None:
     assert shipped.lost is not None and shipped.lost.before == 0.99 and shipped.lost.after < 0.7
     said = shipped.lost.sentence()
     assert said.startswith("accuracy was lost after training: 99.0 % on the val split") and "px" not in said
+
+
+def test_a_busy_machine_leaves_more_headroom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others who use the memory make the same network slower from one minute to the next."""
+    for busy, expected in ((None, HEADROOM), (0.1, HEADROOM), (1.5, BUSY_HEADROOM)):
+        monkeypatch.setattr("pocketvision.fitting.budget.watch.busy_cores", lambda found=busy: found)
+        assert headroom_here() == expected
+    assert BUSY_HEADROOM < HEADROOM < 1

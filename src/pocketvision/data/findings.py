@@ -53,7 +53,7 @@ def unread(names: Sequence[str], most: int = 2) -> str:
 
 def printable(text: str) -> str:
     """One line, without signs that a terminal would obey: file names may hold anything."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(text.split()))
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
 
 def _splits(seen: Examination, dataset: Dataset) -> Iterator[Finding]:

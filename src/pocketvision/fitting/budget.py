@@ -1,10 +1,22 @@
-"""Is the budget kept? Yes, no, or: the machine was too busy to tell."""
+"""Is the budget kept? Yes, no, or: the machine was too busy to tell. And how much of it a choice may take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pocketvision.measure import watch
 from pocketvision.measure.latency import Latency
+
+HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and gives way in resolution if need be
+# Others who use the memory and the caches meanwhile make the same network up to 13 % slower from one minute to the next
+# (experiments/busy), which no statistics of the scheduler tell.
+BUSY_HEADROOM = 0.87
+
+
+def headroom_here() -> float:
+    """What a choice may take of a budget on this machine, as busy as it is now."""
+    busy = watch.busy_cores()
+    return HEADROOM if busy is None or busy <= watch.BUSY else BUSY_HEADROOM
 
 
 def is_kept(latency: Latency, budget_ms: float) -> bool | None:

@@ -16,7 +16,6 @@ from pocketvision.fitting.timer import SHORT, Timer
 from pocketvision.progress import Steps
 from pocketvision.units import counted
 
-HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and gives way in resolution if need be
 FINALISTS = 3
 MISSES = 2  # sizes that must miss before the climb ends: 96 px can be as fast as 88, it halves evenly
 
@@ -100,7 +99,7 @@ def choose(
     ahead = sum(map(expected_looks, groups)) + 1 + MISSES
     best: list[Candidate] = []
     with Steps("timing candidates", ahead, show) as steps:
-        looks = Looks(timer, HEADROOM * budget_ms, seconds, steps, ahead, told)
+        looks = Looks(timer, timer.headroom * budget_ms, seconds, steps, ahead, told)
         for line in groups:
             looks.begin(expected_looks(line))
             if looks.out_of_time:
@@ -120,7 +119,7 @@ def choose(
     raise InputError(
         f"nothing fits {budget_ms:g} ms in {timer.runtime} with {threads} on {where(timer.clock)}: "
         f"the fastest candidate, {fastest.name}, needs {needs.median_ms:.3g} ms; "
-        f"give {needs.high_ms / HEADROOM * 1.05:.2g}ms or more"
+        f"give {needs.high_ms / timer.headroom * 1.05:.2g}ms or more"
     )
 
 
@@ -173,7 +172,9 @@ def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, ti
     above = [
         c
         for c in timed
-        if c.score > chosen.score and c.pretrained == chosen.pretrained and timed[c].high_ms > HEADROOM * budget_ms
+        if c.score > chosen.score
+        and c.pretrained == chosen.pretrained
+        and timed[c].high_ms > timer.headroom * budget_ms
     ]
     if above:
         nearest = min(above, key=lambda c: timed[c].median_ms)
@@ -205,7 +206,7 @@ def candidate_rows(
                 "latency_interval_ms": [latency.low_ms, latency.high_ms] if latency else None,
                 "predicted_ms": predicted,
                 "timed": latency is not None,
-                "fits": expected is not None and expected <= HEADROOM * budget_ms,
+                "fits": expected is not None and expected <= timer.headroom * budget_ms,
                 "score": c.score,
                 "score_source": c.score_source,
                 "pretrained": c.pretrained,

@@ -15,6 +15,7 @@ from pocketvision.data.record import provenance_of
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
+from pocketvision.fitting.budget import HEADROOM, headroom_here
 from pocketvision.fitting.candidates import grid
 from pocketvision.fitting.clock import Clock, clock_for
 from pocketvision.fitting.contest import CONTEST, Contest, choice_once
@@ -154,7 +155,9 @@ def _run(
     channels = input_channels(looked, weights)
     limits = Limits(**settings["limits"])
     known = Pretrained.of(weights, len(dataset.classes), channels) if weights else None
-    timer = Timer(len(dataset.classes), channels, runtime, threads, journal=Journal(folder.out / TIMED), clock=clock)
+    headroom = HEADROOM if clock.device else headroom_here()
+    journal = Journal(folder.out / TIMED)
+    timer = Timer(len(dataset.classes), channels, runtime, threads, journal=journal, clock=clock, headroom=headroom)
 
     def announce(each: float, looks: int) -> None:
         if looks:

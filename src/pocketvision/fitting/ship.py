@@ -28,6 +28,7 @@ from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
 from pocketvision.models import least_resolution, name_at
 from pocketvision.network import Network
+from pocketvision.report.text import percent
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes import torch as torch_runtime
 
@@ -231,7 +232,7 @@ def explain_resolution(own: int, shipping: Shipping, shipped: int, split_name: s
     notes = []
     if shipping.crops:
         notes.append(
-            f"The network is shown the middle {shipping.resolution / shipping.resize:.0%} of the picture's shorter "
+            f"The network is shown the middle {percent(shipping.resolution / shipping.resize, 0)} of the picture's shorter "
             f"side: of {len(shipping.crops)} crops, none had a lower validation loss beyond chance."
         )
     if shipping.resolution > own:

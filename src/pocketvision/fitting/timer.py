@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pocketvision.fitting.budget import HEADROOM
 from pocketvision.fitting.candidates import Candidate
 from pocketvision.fitting.clock import Clock, Here, Look
 from pocketvision.journal import Journal
@@ -35,6 +36,7 @@ class Timer:
     journal: Journal = field(default_factory=Journal)
     clock: Clock = field(default_factory=Here)
     left_out: int = 0  # candidates that there was no time for
+    headroom: float = HEADROOM  # the share of a budget that a choice may take
 
     def time(self, candidates: Sequence[Candidate], look: Look = SHORT) -> None:
         """Export and time `candidates` together, interleaved."""

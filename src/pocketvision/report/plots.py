@@ -136,7 +136,7 @@ def confusion_matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]], na
         if left > 78:  # room for the words in the corner
             axes.text(-8 / cell, -6 / cell, "answered →\nis ↓", ha="right", va="bottom", color=MUTED)
         else:
-            axes.text(0, -(top - 14) / cell, "is ↓\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}answered →", color=MUTED)
+            axes.text(0, -(top - 14) / cell, "is ↓\u00a0\u00a0answered →", color=MUTED)
         axes.text(n + 6 / cell, -6 / cell, "right", color=MUTED)
         return svg_text(drawn, f"confusion-{'n' if narrow else 'w'}")
 

@@ -40,4 +40,4 @@ def environment(**more: Callable[..., str]) -> Environment:
 
 def unbroken(formatter: Callable[..., str]) -> Callable[..., str]:
     """The formatter with spaces at which a browser breaks no line (but after a comma): a number stays with its unit."""
-    return lambda value: formatter(value).replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+    return lambda value: formatter(value).replace(" ", "\u00a0").replace(",\u00a0", ", ")

@@ -148,7 +148,7 @@ def plain(value: Any) -> str:
 def printable(name: str) -> str:
     """`name` in one line, without what XML and UTF-8 cannot hold or a terminal would obey: such signs become U+FFFD."""
     name = re.sub(r"[\t\r\n]+", " ", name)
-    return re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", name)
+    return re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", name)
 
 
 def shorten(name: str, length: int) -> str:

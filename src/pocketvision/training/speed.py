@@ -94,7 +94,8 @@ def _training(
 def affordable_count(work: Callable[[int], object], most: int, seconds: float) -> tuple[int, float]:
     """How many images at once, up to `most`, are worked on in `seconds`, and the seconds that they took.
 
-    Begun with four; each further attempt takes four times as many, as long as it should fit.
+    Begun with four; each further attempt takes four times as many, as long as the one before fitted. What a step costs
+    besides its images makes a small network's first attempts look far slower than whole batches are.
     """
     count = min(4, most)
     while True:
@@ -102,7 +103,7 @@ def affordable_count(work: Callable[[int], object], most: int, seconds: float) -
         work(count)
         taken = max(time.monotonic() - began, 1e-9)
         more = min(most, 4 * count)
-        if count == most or taken * more / count > seconds:
+        if count == most or taken > seconds:
             return count, taken
         count = more
 
