@@ -231,8 +231,9 @@ def explain_resolution(own: int, shipping: Shipping, shipped: int, split_name: s
     """Which part of the picture is shown, and why the shipped resolution is not the one of training, in words."""
     notes = []
     if shipping.crops:
+        middle = percent(shipping.resolution / shipping.resize, 0)
         notes.append(
-            f"The network is shown the middle {percent(shipping.resolution / shipping.resize, 0)} of the picture's shorter "
+            f"The network is shown the middle {middle} of the picture's shorter "
             f"side: of {len(shipping.crops)} crops, none had a lower validation loss beyond chance."
         )
     if shipping.resolution > own:
