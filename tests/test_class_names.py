@@ -171,3 +171,36 @@ def test_runs_inside_the_data_are_no_classes(tmp_path: Path) -> None:
     plant(folder, "runs/dog.png")  # a class of running animals, with a run in it
     assert open_dataset(folder).classes == ("a", "b", "runs") and len(open_dataset(folder).splits["train"]) == 3
     assert open_dataset(plant(tmp_path / "x", "state/settings.json", "a/1.png", "b/1.png", "state/1.png")).classes
+
+
+@pytest.mark.parametrize(
+    ("training", "testing"),
+    [
+        ("training", "testing"),
+        ("training_set", "test_set"),
+        ("seg_train", "seg_test"),
+        ("Train-Set", "Val-Set"),
+        ("train", "dev"),
+    ],
+)
+def test_folders_called_after_splits(tmp_path: Path, training: str, testing: str) -> None:
+    folder = plant(
+        tmp_path / "data", *(f"{top}/{name}/{i}.png" for top in (training, testing) for name in "ab" for i in "12")
+    )
+    dataset = open_dataset(folder)
+    assert dataset.classes == ("a", "b") and len(dataset.splits) == 2
+    assert {len(samples) for samples in dataset.splits.values()} == {4}
+
+
+def test_folders_above_the_classes_are_no_classes(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "folds", *(f"fold{fold}/{name}/{i}.png" for fold in "012" for name in "ab" for i in "12"))
+    with pytest.raises(
+        InputError, match="fold0, fold1, fold2 each hold the same folders .a, b.: if these are the classes"
+    ):
+        open_dataset(folder)
+
+
+def test_a_folder_beside_the_splits_is_not_passed_over(tmp_path: Path) -> None:
+    names = [f"{top}/{name}/{i}.png" for top in ("train", "val", "extra") for name in "ab" for i in "12"]
+    with pytest.raises(InputError, match="extra holds 4 images beside train, val, and is no split"):
+        open_dataset(plant(tmp_path / "data", *names))

@@ -17,6 +17,7 @@ from pocketvision.network import Network
 from pocketvision.runtimes.onnx_weights import initialisers
 from pocketvision.weights import deep_compression, file, open_weights
 from pocketvision.weights import timm as importer
+from pocketvision.weights.file import fill
 
 STEM = "trunk.0.conv.weight"
 
@@ -159,3 +160,15 @@ def test_an_exported_file_with_weights_that_are_not_finite(net: Network, tmp_pat
     onnx.save(model, tmp_path / "net.onnx")
     with pytest.raises(pv.InputError, match=r"net.onnx: 1 of the 216 numbers in .* are not finite \(such as inf\)"):
         pv.load(tmp_path / "net.onnx")
+
+
+def test_weights_that_are_no_real_numbers_are_refused() -> None:
+    """Quantised or complex numbers are not those of the network: copied into it they would answer something else."""
+    net = pv.create_model("mobilenet_v1", 0.25, 32, ["a", "b"])
+    whole = net.state_dict()
+    for wrong in (torch.int8, torch.bool, torch.complex64):
+        state = {**whole, "head.classifier.weight": whole["head.classifier.weight"].to(wrong)}
+        with pytest.raises(pv.InputError, match="head.classifier.weight holds torch.* where weights are real numbers"):
+            fill(net, state, "some.pth")
+    with pytest.raises(pv.InputError, match="trunk.0.bn.running_var has variances below zero"):
+        fill(net, {**whole, "trunk.0.bn.running_var": -whole["trunk.0.bn.running_var"]}, "some.pth")

@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "data": "my photos", "budget_ms": 5.0, "seconds": 480.0, "threads": 2, "runtime": "onnxruntime",
     "pretrained": None, "limits": {"macs": 100_000_000, "size": 4_000_000}, "seed": 3,
 }  # fmt: skip
+NAMES = ["ant", "bee", "wasp", "fly"]
 GOOD = Judgement("top1", 0.95, (0.9, 0.98), 0.5, 0.5, 200, 2, ())
 GUESSING = Judgement("top1", 0.5, (0.4, 0.6), 0.5, 0.5, 80, 2, (1,))
 FEW = Judgement("top1", 0.7, (0.45, 0.87), 0.5, 0.5, 16, 2, ())
@@ -40,7 +41,12 @@ SMALLER = Lost("top1", 0.994, 0.228, 24, 16, False, 5.6)
 
 
 def report(
-    judged: Judgement = GOOD, latency: Latency = FAST, lost: Lost | None = None, epochs: int = 60, **verdict: Any
+    judged: Judgement = GOOD,
+    latency: Latency = FAST,
+    lost: Lost | None = None,
+    epochs: float = 60,
+    counts: dict[str, int] | None = None,
+    **verdict: Any,
 ) -> dict[str, Any]:
     """What a run knows before there is a tick."""
     return {
@@ -52,7 +58,8 @@ def report(
             "balanced_top1_interval": list(judged.interval), "pretrained": None, "channels": 3, "load": [9.6, 8.0, 7.0],
             "lost": lost.to_json() if lost else None, **latency_fields(latency, 5.0), **verdict,
         },
-        "judged": judged.to_json(), "timing": latency.to_json(), "data": {"classes": ["ant", "bee", "wasp", "fly"]},
+        "judged": judged.to_json(), "timing": latency.to_json(),
+        "data": {"classes": NAMES, "splits": {"train": counts or dict.fromkeys(NAMES, 90)}},
         "training": {"passes": float(epochs), "recipe": {"epochs": 60}, "seconds": 420.0, "stopped_early": False},
     }  # fmt: skip
 
@@ -74,7 +81,7 @@ FIT += " --max-size 4000000B"
         (report(latency=SLOW), ["it does not keep the budget of 5 ms: it needs up to 6.1 ms"],
          FIT.replace("5ms", "6.41ms")),
         (report(GUESSING, epochs=9), ["it is no better than guessing: accuracy 50.0 %", 'it never answers "bee"'],
-         f"{FIT} --out runs/mine --more-time 24m"),
+         f"{FIT} --out runs/mine --more-time 54m"),
         (report(GUESSING), ["it is no better than guessing: accuracy 50.0 %", 'it never answers "bee"'],
          FIT.replace("--seed 3", "--seed 3 --pretrained auto") + " --out runs/mine --fresh"),
         (report(GUESSING, channels=1), ["it is no better than guessing", 'it never answers "bee"'],
@@ -99,6 +106,22 @@ def test_what_is_missing_and_what_helps(content: dict[str, Any], missing: list[s
     assert verdict["help"]["command"] == command
     line = without_tick(verdict)
     assert "\n" not in line and line.startswith(f"not usable yet: {verdict['missing'][0]}") and command in line
+
+
+def test_few_images_of_a_class_are_what_is_missing() -> None:
+    found = tick(
+        report(GUESSING, epochs=1, counts={"ant": 140, "bee": 120, "wasp": 99, "fly": 1}), SETTINGS, "runs/mine"
+    )
+    assert found["help"] == {"text": 'more images of "fly" (there is 1)', "command": "pocketvision doctor 'my photos'"}
+    found = tick(report(GUESSING, epochs=1, counts=dict.fromkeys(NAMES, 3)), SETTINGS, "runs/mine")
+    assert found["help"]["text"].startswith('more images of 4 classes, such as "ant" (there are 3)')
+
+
+def test_a_training_that_hardly_began_needs_more_than_three_times_as_long() -> None:
+    found = tick(report(GUESSING, epochs=6), SETTINGS, "runs/mine")  # of 60
+    assert found["help"]["command"].endswith("--more-time 80m")
+    found = tick(report(GUESSING, epochs=0.1), SETTINGS, "runs/mine")
+    assert found["help"]["command"].endswith("--more-time 240m")
 
 
 def test_a_network_that_can_be_used_has_the_tick() -> None:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from pocketvision.data.dataset import Task, counted
 from pocketvision.data.formats import is_image, kinds, remedy
 from pocketvision.data.imagefile import ImageFile
-from pocketvision.data.names import SPLITS, composed
+from pocketvision.data.names import SPLITS, composed, split_of
 from pocketvision.data.othertasks import other_task
 from pocketvision.data.table import Labelled, read_table
 from pocketvision.data.tree import Tree
@@ -81,7 +81,7 @@ def split_folders(tree: Tree) -> dict[str, str]:
 
     So a class that is called `train`, next to `bus` and `car`, stays a class.
     """
-    named = {folder: SPLITS[folder.lower()] for folder in _top(tree) if folder.lower() in SPLITS}
+    named = {folder: split for folder in _top(tree) if (split := split_of(folder))}
     return named if any(class_folders(tree.below(folder)).images for folder in named) else {}
 
 
@@ -123,6 +123,15 @@ def _from_splits(tree: Tree, folders: dict[str, str], where: str) -> Layout:
     empty: list[str] = []
     unread: list[str] = []
     came_from: dict[str, str] = {}
+    classes = {name for folder in folders for name in class_folders(tree.below(folder)).images}
+    for folder in sorted(set(_top(tree)) - set(folders)):
+        held = class_folders(tree.below(folder)).images
+        if classes & held.keys():
+            beside = sum(map(len, held.values()))
+            raise InputError(
+                f"{where}: {folder} holds {counted(beside, 'image')} beside {', '.join(folders)}, and is no split: "
+                "call it train, val or test, or take it away"
+            )
     for folder, split in folders.items():
         inner = tree.below(folder)
         found = class_folders(inner)
@@ -155,6 +164,12 @@ def _from_class_folders(tree: Tree, where: str) -> Layout:
     if not found.images:
         loose = counted(sum(is_image(name, file) for name, file in tree.files.items()), "image", "images")
         raise InputError(f"{where} holds {loose} but no class folders: {ARRANGE}")
+    inside = [{name.split("/")[1] for name, _ in images if name.count("/") > 1} for images in found.images.values()]
+    if len(inside) > 1 and len(inside[0]) > 1 and all(each == inside[0] for each in inside):
+        raise InputError(
+            f"{where}: {', '.join(sorted(found.images))} each hold the same folders ({', '.join(sorted(inside[0]))}): "
+            "if these are the classes, call the folders above them train, val and test, or merge them"
+        )
     items = [Labelled(name, file, label) for label, images in found.images.items() for name, file in images]
     return Layout({"train": items}, empty=tuple(found.empty), unread=tuple(found.unread))
 

@@ -1,9 +1,27 @@
 """Names of splits and classes. Unicode writes ä as one sign or as two, and file systems and people mix both."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # folder -> split
+SPLITS = {  # in a table's column, and in the names of folders -> split
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+BESIDE = {"set", "data", "dataset", "images", "seg", "split"}  # words that stand beside those, as in `test_set`
+
+
+def split_of(folder: str) -> str | None:
+    """The split that a folder is called after: `train`, `Training`, `test_set`, `seg_train`; None for other names."""
+    words = re.split(r"[ _.-]+", folder.lower())
+    named = [SPLITS[word] for word in words if word in SPLITS]
+    return named[0] if len(named) == 1 and set(words) - set(SPLITS) <= BESIDE else None
 
 
 def composed(name: str) -> str:

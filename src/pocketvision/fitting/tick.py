@@ -5,6 +5,7 @@ All of it follows from the content of report.json, so that a file that is timed 
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from pocketvision.fitting.budget import is_kept
 from pocketvision.fitting.lost import Lost
 from pocketvision.measure.latency import Latency
 
-LONGER = 3  # times as much training as there was: less would hardly show
+LONGER, LONGEST = 3, 30  # times as much training as there was: less would hardly show, more is another day's
+FEW = 10  # images of a class, in all: with fewer there are none to learn from and to judge by
 ROOM = 1.05  # times what the network needs: a budget that it surely keeps
 DIGITS = 3  # of a budget in a command
 
@@ -60,6 +62,7 @@ class _Run:
     out: str
     verdict: Mapping[str, Any]
     training: Mapping[str, Any]
+    counts: Mapping[str, int]  # images of each class, in all splits
     judged: Judgement
     latency: Latency
     lost: Lost | None
@@ -72,6 +75,7 @@ class _Run:
             out,
             verdict,
             report["training"],
+            images_of_classes(report["data"]["splits"]),
             Judgement.from_json(report["judged"]),
             Latency.from_json(report["timing"]),
             Lost(**lost) if lost else None,
@@ -112,17 +116,34 @@ def _accuracy_help(run: _Run) -> tuple[str, str]:
     train += ["--pretrained", settings["pretrained"]] if run.verdict["pretrained"] and settings["pretrained"] else []
     if judged.is_undecided and "folds" not in run.verdict["split"]:
         return "cross-validation, which holds out every image once", shlex.join([*train, "--folds", "5"])
+    few = {name: number for name, number in run.counts.items() if number < FEW}
+    if few:
+        name = min(few, key=few.__getitem__)
+        which = f'"{name}"' if len(few) == 1 else f'{len(few)} classes, such as "{name}"'
+        look = shlex.join(["pocketvision", "doctor", settings["data"]])
+        return f"more images of {which} (there {'is' if few[name] == 1 else 'are'} {few[name]})", look
     if judged.is_clear and judged.leaves_out and judged.metric == "balanced_top1":
         return "training that shows each class as often as any other", shlex.join([*train, "--set", "balance=yes"])
     done, planned = run.training["passes"], run.training["recipe"]["epochs"]
     if done < planned and not run.training["stopped_early"]:
-        seconds = float(round(LONGER * settings["seconds"]))
+        longer = min(LONGEST, max(LONGER, planned / max(done, planned / LONGEST)))
+        seconds = longer * settings["seconds"]
+        seconds = float(60 * math.ceil(seconds / 60) if seconds > 120 else round(seconds))
         text = f"training longer (there was time for {done:.3g} of {planned} epochs)"
         return text, fit_command(settings, run.out, "--more-time", _duration(seconds))
     if not settings["pretrained"] and run.verdict["channels"] == 3:
         weights = {**settings, "pretrained": "auto"}
         return "weights that have learned from other photographs", fit_command(weights, run.out, "--fresh")
     return "a look at the labels and the images of each class", shlex.join(["pocketvision", "doctor", settings["data"]])
+
+
+def images_of_classes(splits: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Class -> images, of `{split: {class: images}}`."""
+    found: dict[str, int] = {}
+    for counts in splits.values():
+        for name, number in counts.items():
+            found[name] = found.get(name, 0) + number
+    return found
 
 
 def fit_command(settings: Mapping[str, Any], out: str | None = None, *more: str) -> str:

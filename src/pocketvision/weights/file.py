@@ -109,6 +109,9 @@ def is_model_file(path: Path) -> bool:
         return False
 
 
+CONVERTED = "it was quantised or converted; give the original"
+
+
 def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
     """Put `tensors` into `net`, strictly: every tensor used, every tensor filled, shapes equal, or InputError."""
     wanted = net.state_dict()
@@ -123,6 +126,13 @@ def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
         parts = [f"- {name}" for name in missing[:3]] + [f"+ {name}" for name in extra[:3]]
         counts = f"{len(missing)} tensors missing (-), {len(extra)} not used (+)"
         raise InputError(f"{source} does not fit {net.spec.name}: {counts}: {', '.join(parts)}")
+    for name, own in wanted.items():
+        if own.is_floating_point() and not tensors[name].is_floating_point():
+            raise InputError(
+                f"{source}: {name} holds {tensors[name].dtype} where weights are real numbers: {CONVERTED}"
+            )
+        if name.endswith("running_var") and bool((tensors[name] < 0).any()):
+            raise InputError(f"{source}: {name} has variances below zero: the file is damaged")
     if next(net.parameters()).is_meta:
         net.to_empty(device="cpu")
     net.load_state_dict(tensors, strict=True)  # copies: the caller's tensors stay the caller's
