@@ -46,7 +46,17 @@ def one_thread() -> None:
 
 
 # The files that take longest, so that two workers end at about the same time: whole files go to one worker.
-LONGEST = ("test_fit", "test_multilabel", "test_real_weights", "test_folds", "test_zoo", "test_training", "test_bench")
+LONGEST = (
+    "test_fit",
+    "test_readme",
+    "test_remote",
+    "test_multilabel",
+    "test_real_weights",
+    "test_folds",
+    "test_zoo",
+    "test_training",
+    "test_bench",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

