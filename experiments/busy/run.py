@@ -5,7 +5,7 @@
 Eight networks of 0.2 to 10 ms in ONNX Runtime, timed in quiet and beside 2, 5 and 10 busy processes (half of them
 counting, half copying memory; then trainings), in turn, each loaded phase between two quiet ones. Both estimators see
 the same calls, which an ordinary user could have made; then all is timed once more with the highest priority, where
-the system allows it (root, most containers). About 8 minutes on a machine with nothing else running; a stopped run goes
+the system allows it (root, most containers). About 5 minutes on a machine with nothing else running; a stopped run goes
 on where it was (from state.json, which is removed at the end). Writes results.json and table.md, and ends with status 1
 if, on one thread and up to 5 busy processes, a figure is more than 10 % from the quiet one.
 """

@@ -8,8 +8,8 @@ from pocketvision.measure import watch
 from pocketvision.measure.latency import Latency
 
 HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and gives way in resolution if need be
-# Others who use the memory and the caches meanwhile make the same network up to 13 % slower from one minute to the next
-# (experiments/busy), which no statistics of the scheduler tell.
+# Others who use the memory and the caches meanwhile make the same network slower from one minute to the next, mostly by
+# 13 % at most (experiments/busy/table.md), which no statistics of the scheduler tell.
 BUSY_HEADROOM = 0.87
 
 
