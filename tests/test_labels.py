@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datafolders import PACKINGS, Packing, plant
+from datafolders import PACKINGS, Packing, names, plant
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.folds import deal_folds
 from pocketvision.data.imagefile import ImageFile
@@ -67,13 +67,26 @@ ROWS = "".join(f"{name}.png,ant,plain\n" for name in "bcde")
         (f'path,label,note\na.png,"ant,plain\n{ROWS}', "line 2: not a CSV .* a quotation mark does not close"),
         (f'path,label,note\na.png,ant,"plain\n{ROWS}', "line 2: not a CSV .* a quotation mark does not close"),
         (f'path,label,note\n{ROWS}a.png,"ant"bee,\n', "line 6: not a CSV .* a quotation mark does not close"),
-        (f'path,label,note\na.png,"ant,plain\n{ROWS}f.png,ant",plain\n', "line 2: .* closes only 6 lines on: take it"),
-        (f'path,label,note\na.png,ant,"plain\n{ROWS}f.png,ant,plain"\n', "line 2: .* closes only 6 lines on: take it"),
+        (f'path,label,note\na.png,"ant,plain\n{ROWS}f.png,ant",plain\n', "line 2: .* closes only in line 7: take it"),
+        (f'path,label,note\na.png,ant,"plain\n{ROWS}f.png,ant,plain"\n', "line 2: .* closes only in line 7: take it"),
         (f'path,label,note\n\n{ROWS}a.png,ant",plain\n', 'line 7: a stray quotation mark in ant": take it away, or'),
         (f'path,label,note\n"a.png,ant,plain\n{ROWS}', "line 2: not a CSV"),
         ("path,label\na, b.png,ant\n", "line 2: 3 cells in 2 columns: write a cell that holds a comma in quotation"),
         ("path;label\na;b.png;ant\n", "line 2: 3 cells in 2 columns: write a cell that holds a semicolon"),
         ('path,cat,dog\na.png,1,"0\nb.png,0,1\n', "line 2: not a CSV"),
+        # a pair of marks takes whole rows into a cell that nobody reads
+        ('path,note,label\na.png,"x,ant\nb.png,y",bee\n', "line 2: .* closes only in line 3: take it away"),
+        ('path,note,label\na,"x,ant\nb,y",bee\n', "line 2: .* closes only in line 3"),
+        ('path,label,note\na.png,ant,"x\nb.png,bee"\n', "line 2: .* closes only in line 3"),
+        ('note,path,label\n"x,a.png,ant\n\ny",b.png,bee\n', "line 2: .* closes only in line 4"),
+        ('path,label,"note\na.png,ant,x"\nb.png,bee,\n', "line 1: .* closes only in line 2"),
+        ('"note,path,label\nx,a.png,ant"\ny,b.png,bee\n', "line 1: .* closes only in line 2"),
+        ('path,label,note\na.png,"ant,plain"\n', "line 2: a quotation mark makes one cell of ant,plain, and the row"),
+        ("path,label\na.png,“ant”\n", "line 2: “ant” has quotation marks that a CSV does not know: write ant without"),
+        ("path,label\na.png,ant\nb.png,'bee'\n", "line 3: 'bee' has quotation marks that a CSV does not know"),
+        ("path,label,Label\na.png,ant,bee\n", "has 2 columns label: keep one, or rename the others"),
+        ("path,Path,label\na.png,b.png,bee\n", "has 2 columns path: keep one"),
+        ("path,ant,ant\na.png,1,0\n", "has 2 columns ant: keep one"),
     ],
 )
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
@@ -91,6 +104,45 @@ def test_quotation_marks_that_belong_there(tmp_path: Path, cell: str, name: str)
     text = f'path,label,note\na.png,{cell},"over\ntwo lines"\nb.png,bee,5" tall\nc.png,bee,,\n'
     dataset = table(tmp_path / "data", text)
     assert sorted(dataset.classes) == sorted([name, "bee"]) and len(dataset.splits["train"]) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'path,label,note\na.png,ant,"over\nthree, lines,\nor so"\nb.png,bee,\n',
+        'note,path,label\n"over\ntwo, or so",a.png,ant\n,b.png,bee\n',
+        'path,note,label\na.png,"over\ntwo, or so",ant\nb.png,,bee\n',
+        'path,label,"note\n(if any)"\na.png,ant,\nb.png,bee,\n',
+        "path,label,note,note,,\na.png,ant,,,,\nb.png,bee,,,,\n,,,,,\n\n\n",
+        "\ufeffpath;label;note\r\na.png;ant;1,5\r\nb.png;bee;2,5\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_of_spreadsheets(tmp_path: Path, text: str, encoding: str) -> None:
+    folder = plant(tmp_path / "data", "a.png", "b.png")
+    (folder / "labels.csv").write_bytes(text.removeprefix("\ufeff" if encoding == "utf-16" else "").encode(encoding))
+    assert names(open_dataset(folder)) == {"train": [("a.png", "ant"), ("b.png", "bee")]}
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("A.PNG", r"did you mean a\.png\?"),
+        ("a", r"did you mean a\.png\?"),
+        (r".\A.png", r"did you mean a\.png\?"),
+        ("https://x.org/a.png", "addresses are not fetched: download the images and write their paths"),
+        ("file:///tmp/a.png", "addresses are not fetched"),
+        ("~/a.png", "write out what ~ stands for"),
+        ("C:/a.png", "paths are relative to the folder of the CSV"),
+        ("a" * 5000, "paths are relative to the folder of the CSV"),
+    ],
+)
+@pytest.mark.parametrize("pack", PACKINGS[:2])
+def test_paths_that_name_nothing(tmp_path: Path, path: str, advice: str, pack: Packing) -> None:
+    folder = plant(tmp_path / "data", "a.png")
+    (folder / "labels.csv").write_text(f"path,label\n{path},ant\n")
+    with pytest.raises(InputError, match=f"names 1 image that is not there .*: {advice}"):
+        open_dataset(pack(folder))
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,15 @@
 What may stand in place of the column `label`, `labelcells` says.
 """
 
-import os
-import posixpath
-from pathlib import Path
+import codecs
 from typing import NamedTuple
 
 from pocketvision.data.csvrows import read_rows
 from pocketvision.data.dataset import Task, counted
 from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.labelcells import RESERVED, read_labels
-from pocketvision.data.names import composed, spellings
+from pocketvision.data.names import composed
+from pocketvision.data.tablepaths import advice, look_up
 from pocketvision.data.tree import Tree
 from pocketvision.errors import InputError
 
@@ -56,10 +55,11 @@ def read_table(table: ImageFile, where: str, tree: Tree | None = None, task: Tas
     found: dict[str, Labelled] = {}
     missing: list[str] = []
     for row in _rows(_text(table, where), task, where):
-        item = _look_up(row, table, tree)
-        if item is None:
+        place = look_up(row.path, table, tree)
+        if place is None:
             missing.append(row.path)
             continue
+        item = Labelled(*place, row.label, row.group, row.split, row.several)
         first = found.setdefault(item.name, item)
         for what, here, before in (
             ("labelled", "|".join(item.labels), "|".join(first.labels)),
@@ -73,7 +73,7 @@ def read_table(table: ImageFile, where: str, tree: Tree | None = None, task: Tas
     if missing:
         raise InputError(
             f"{where} names {counted(len(missing), 'image that is', 'images that are')} not there "
-            f"(first: {missing[0]}): paths are relative to the folder of the CSV"
+            f"(first: {missing[0]}): {advice(missing[0], table, tree)}"
         )
     if not found:
         raise InputError(f"{where} has no rows below its header: add a row for each image")
@@ -81,10 +81,16 @@ def read_table(table: ImageFile, where: str, tree: Tree | None = None, task: Tas
 
 
 def _text(table: ImageFile, where: str) -> str:
+    """UTF-8, or UTF-16 that says so in its first two bytes: what spreadsheets call Unicode text."""
+    data = table.read()
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return table.read().decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(f"{where} is not UTF-8 text (byte {error.start:,}): save it as CSV in UTF-8") from error
+    if "\0" in text:
+        raise InputError(f"{where} is not UTF-8 text (byte {data.index(0):,} is zero): save it as CSV in UTF-8")
+    return text
 
 
 def _rows(text: str, task: Task | None, where: str) -> list[Row]:
@@ -107,18 +113,3 @@ def _rows(text: str, task: Task | None, where: str) -> list[Row]:
         one, many = ("" if several else names[0]), (names if several else ())
         found.append(Row(line, said["path"], one, many, composed(said.get("group", "")), said.get("split", "")))
     return found
-
-
-def _look_up(row: Row, table: ImageFile, tree: Tree | None) -> Labelled | None:
-    for spelling in spellings(row.path):
-        name = posixpath.normpath(spelling)
-        if table.member:
-            file = tree.files.get(name) if tree else None
-        else:
-            place = table.path.parent / name
-            file = ImageFile(place) if place.is_file() else None
-            if name.startswith("..") or os.path.isabs(name):  # two spellings, one image
-                name = Path(os.path.relpath(place, table.path.parent)).as_posix()
-        if file is not None:
-            return Labelled(composed(name), file, row.label, row.group, row.split, row.several)
-    return None
