@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.sources import open_dataset
 from pocketvision.fitting.accuracy import CARRY
-from pocketvision.fitting.budget import BUSY_HEADROOM, HEADROOM, best_of, headroom_here, is_kept
+from pocketvision.fitting.budget import BUSY_HEADROOM, HEADROOM, SLOWED, beside_others, best_of, headroom_here, is_kept
 from pocketvision.fitting.clock import Here, Look
 from pocketvision.fitting.delivery import FILE_LOOKS, Delivery
 from pocketvision.fitting.ship import (
@@ -27,11 +28,15 @@ from pocketvision.fitting.ship import (
     ladder,
     time_networks,
 )
+from pocketvision.fitting.tick import latency_fields
 from pocketvision.journal import Journal
+from pocketvision.measure import watch
 from pocketvision.measure.latency import Latency
 from pocketvision.measure.settle import settled
 from pocketvision.models import create_model
 from pocketvision.network import Network
+from pocketvision.report.words import budget
+from pocketvision.runtimes import get_runtime
 from pocketvision.training.history import History
 from pocketvision.training.recipe import Recipe
 from test_insight import trained
@@ -78,8 +83,42 @@ def test_a_budget_is_kept_or_missed_or_nobody_can_tell(latency: Latency, kept: b
 
 
 def test_of_several_measurements_an_undisturbed_one_is_believed() -> None:
-    assert best_of([disturbed(1.0, 2.0), exactly(2.2), exactly(2.4)]) == exactly(2.2)
-    assert best_of([disturbed(1.0, 4.0), disturbed(1.0, 3.0)]) == disturbed(1.0, 3.0)
+    assert best_of([disturbed(1.0, 2.0), exactly(2.2), exactly(2.4)], 1.9) == exactly(2.2)
+    assert best_of([disturbed(1.0, 4.0), disturbed(1.0, 3.0)], 1.9) == disturbed(1.0, 3.0)
+    assert best_of([exactly(2.2), disturbed(1.0, 2.0)], 2.1) == disturbed(1.0, 2.0)  # which keeps it, whatever else
+
+
+@pytest.mark.parametrize(
+    ("busy", "high_ms", "kept"),
+    [(None, 2.1, False), (0.1, 2.1, False), (1.5, 2.1, None), (1.5, 2.45, None), (1.5, 2.7, False), (1.5, 1.95, True)],
+)
+def test_a_near_miss_beside_other_programs_is_none(busy: float | None, high_ms: float, kept: bool | None) -> None:
+    """They use memory and caches too, which no call shows: only by so much can a miss be theirs."""
+    seen = Latency(high_ms - 0.02, high_ms - 0.1, high_ms + 0.1, high_ms - 0.05, high_ms, 9, 9)
+    assert seen.reliable and is_kept(seen, 2.0) is (high_ms <= 2.0)
+    found = beside_others(seen, busy)
+    assert is_kept(found, 2.0) is kept and found.median_ms == seen.median_ms
+    said = budget(latency_fields(found, 2.0))
+    assert said.state == {True: "good", False: "bad", None: "unknown"}[kept]
+    assert (kept is None) == said.text.startswith("could not be measured reliably: between ")
+    spoiled = disturbed(1.0, 4.0)
+    assert beside_others(spoiled, busy) == spoiled  # known to be no better already
+
+
+@pytest.mark.parametrize("busy", [0.0, 1.5])
+def test_how_busy_the_machine_was_is_seen_while_it_is_timed(
+    net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: float
+) -> None:
+    """Not before and not afterwards: `worked` is what all programs together did until then."""
+    began, own = time.monotonic(), time.process_time()
+
+    def worked() -> float:
+        return time.process_time() - own + busy * (time.monotonic() - began)
+
+    monkeypatch.setattr(watch, "worked", worked)
+    path = get_runtime("onnxruntime").convert(at_resolution(net, 48), tmp_path / "net.onnx")
+    (found,) = Here().time([path], "onnxruntime", 1, Look(6, 1.0, 1.0))
+    assert (found.least_ms <= found.low_ms / SLOWED) == (busy > 0)
 
 
 def test_the_same_weights_see_other_sizes(net: Network) -> None:
@@ -237,6 +276,19 @@ def test_a_busy_moment_makes_nothing_smaller(digits: Dataset, tmp_path: Path) ->
     shipped = delivery(digits, tmp_path, machine, 0.9).ship(learned(digits), Shipping(48, 48, (), ()))
     assert shipped.net.spec.size == (48, 48) and is_kept(shipped.latency, 2.0) is None
     assert machine.looks[48] == FILE_LOOKS
+
+
+def test_a_near_miss_beside_other_programs_makes_nothing_smaller(digits: Dataset, tmp_path: Path) -> None:
+    near = beside_others(exactly(2.2), 1.5)
+    machine = Scripted({48: [near]})
+    shipped = delivery(digits, tmp_path, machine, 0.9).ship(learned(digits), Shipping(48, 48, (), ()))
+    assert shipped.net.spec.size == (48, 48) and shipped.latency == near and machine.looks[48] == FILE_LOOKS
+    kept = choose_resolution(learned(digits), digits.splits["val"], 2.0, lambda nets, *_: [near] * len(nets), Journal())
+    assert kept.resolution == 48
+    # One look that shows the budget kept is enough, beside whatever.
+    machine = Scripted({48: [exactly(2.2), beside_others(exactly(1.9), 1.5)]})
+    found, load = delivery(digits, tmp_path, machine, 0.9).time_file(exported(digits, tmp_path), "net")
+    assert is_kept(found, 2.0) and machine.looks[48] == 2 and load == [9.5, 8.0, 7.0]
 
 
 def exported(digits: Dataset, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pocketvision.measure import watch
 from pocketvision.measure.latency import Latency
@@ -11,12 +12,26 @@ HEADROOM = 0.97  # of the budget: what ships is timed anew after training, and g
 # Others who use the memory and the caches meanwhile make the same network slower from one minute to the next, mostly by
 # 13 % at most (experiments/busy/table.md), which no statistics of the scheduler tell.
 BUSY_HEADROOM = 0.87
+# And rarely by a quarter. More than `latency.RELIABLE`, so that no latency from a busy machine passes for a figure.
+SLOWED = 1.3
 
 
 def headroom_here() -> float:
     """What a choice may take of a budget on this machine, as busy as it is now."""
     busy = watch.busy_cores()
     return HEADROOM if busy is None or busy <= watch.BUSY else BUSY_HEADROOM
+
+
+def beside_others(latency: Latency, busy: float | None) -> Latency:
+    """What a look is worth that was taken while other programs used `busy` cores (None: not known).
+
+    On a busy machine the network alone may be faster by SLOWED than its calls ever showed, and is not slower: what
+    keeps a budget even then does keep it, and what misses by less may keep it.
+    """
+    if busy is None or busy <= watch.BUSY:
+        return latency
+    most = latency.high_ms if latency.reliable else latency.most_ms
+    return replace(latency, least_ms=min(latency.least_ms, latency.low_ms / SLOWED), most_ms=most)
 
 
 def is_kept(latency: Latency, budget_ms: float) -> bool | None:
@@ -29,6 +44,6 @@ def is_kept(latency: Latency, budget_ms: float) -> bool | None:
     return None if latency.least_ms <= budget_ms < latency.most_ms else latency.most_ms <= budget_ms
 
 
-def best_of(looks: Iterable[Latency]) -> Latency:
+def best_of(looks: Iterable[Latency], budget_ms: float) -> Latency:
     """Of several measurements of one network the one to believe: other work on the machine only adds time."""
-    return min(looks, key=lambda latency: (not latency.reliable, latency.high_ms))
+    return min(looks, key=lambda look: (is_kept(look, budget_ms) is not True, not look.reliable, look.high_ms))

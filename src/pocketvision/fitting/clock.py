@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from pocketvision.errors import InputError
-from pocketvision.measure import place
+from pocketvision.fitting.budget import beside_others
+from pocketvision.measure import place, watch
 from pocketvision.measure.latency import Latency, summarise, time_interleaved
 from pocketvision.measure.machine import machine
 from pocketvision.measure.pin import pinned
@@ -37,7 +39,10 @@ class Clock(Protocol):
     device: str | None  # the other device's name; None: this machine
 
     def time(self, paths: Sequence[Path], runtime: str, threads: int, look: Look) -> list[Latency]:
-        """Latencies of exported files, in their order, from one interleaved measurement at batch 1."""
+        """Latencies of exported files, in their order, from one interleaved measurement at batch 1.
+
+        Their bounds allow for what other programs did on that machine meanwhile.
+        """
         ...
 
     def machine(self) -> dict[str, Any]:
@@ -56,7 +61,11 @@ class Here:
 
     def time(self, paths: Sequence[Path], runtime: str, threads: int, look: Look) -> list[Latency]:
         calls = {str(number): open_call(runtime, path, threads) for number, path in enumerate(paths)}
-        return list(time_interleaved(calls, threads=threads, **asdict(look)).values())
+        before, began, own = watch.worked(), time.monotonic(), time.process_time()
+        found = time_interleaved(calls, threads=threads, **asdict(look)).values()
+        seconds, own = time.monotonic() - began, time.process_time() - own
+        busy = watch.busy_between({"worked": before}, {"worked": watch.worked()}, seconds, own)
+        return [beside_others(latency, busy) for latency in found]
 
     def machine(self) -> dict[str, Any]:
         return machine()
@@ -80,10 +89,13 @@ class There:
             for number in opened:
                 worker.ask("warm", id=number, seconds=WARMUP)
             turns = {number: partial(worker_turn, worker, number) for number in opened}
+            before = worker.ask("conditions")["busy_cores"]
             taken, failed = take_turns(turns, **asdict(look))
+            after = worker.ask("conditions")["busy_cores"]
         if failed:
             raise InputError(next(iter(failed.values())))
-        return [summarise(taken[number]) for number in opened]
+        busy = None if before is None or after is None else max(before, after)
+        return [beside_others(summarise(taken[number]), busy) for number in opened]
 
     def machine(self) -> dict[str, Any]:
         with self._place.worker() as worker:

@@ -109,7 +109,7 @@ def time_networks(
         best: list[Latency] = []
         while not looks or (len(looks) < LOOKS and not is_kept(best[needed], enough_ms)):
             looks.append([Latency.from_json(row) for row in journal.once(f"sizes, look {len(looks) + 1}", look)])
-            best = [best_of(of_one) for of_one in zip(*looks, strict=True)]
+            best = [best_of(of_one, enough_ms) for of_one in zip(*looks, strict=True)]
         return best
 
 
