@@ -30,6 +30,8 @@ class MobileNet(Writer):
     def __init__(self, own: bool = False, half: bool = False) -> None:
         super().__init__()
         self.own, self.half = own, half
+        self.layers = 0
+        self.windows: dict[int, tuple[tuple[int, int], tuple[int, int], int]] = {}  # strides, dilations, padding
         self.numbers = np.random.default_rng(0)
         self.image = self.at = self.float((1, SIDE, SIDE, 3))
         self.shape = (1, SIDE, SIDE, 3)
@@ -60,15 +62,18 @@ class MobileNet(Writer):
         self.at = given
 
     def layer(self, kind: str, out: int, kernel: int = 1, stride: int = 1, act: int = 3) -> None:
+        number, self.layers = self.layers, self.layers + 1
+        (down, across), dilation, padding = self.windows.get(number, ((stride, stride), (1, 1), 0))
         _, height, width, cin = self.shape
         depthwise = kind == "DEPTHWISE_CONV_2D"
         shape = (1, kernel, kernel, cin) if depthwise else (out, kernel, kernel, cin)
         weight = self.weights(shape, kernel * kernel * (1 if depthwise else cin))
         bias = self.float((out,), self.numbers.normal(0, 1, out))
         fused = 0 if self.own else act
-        sides = [(1, "Int32", stride), (2, "Int32", stride)]
-        options = [*sides, (3, "Int32", 1), (4, "Int8", fused)] if depthwise else [*sides, (3, "Int8", fused)]
-        self.then(kind, (1, -(-height // stride), -(-width // stride), out), (weight, bias), options)
+        options = [(0, "Int8", padding), (1, "Int32", across), (2, "Int32", down)]
+        options += [(3, "Int32", 1), (4, "Int8", fused)] if depthwise else [(3, "Int8", fused)]
+        options += [(4 + depthwise, "Int32", dilation[1]), (5 + depthwise, "Int32", dilation[0])]
+        self.then(kind, (1, -(-height // down), -(-width // across), out), (weight, bias), options)
         if self.own and act:
             self.then("RELU6")
 
@@ -231,3 +236,36 @@ def test_a_quantised_image_of_another_range_is_refused(tmp_path: Path) -> None:
     net.body(), net.pool(), net.head()
     with pytest.raises(pv.InputError, match=r"it has QUANTIZE of an image from -2.12 to 2.58"):
         tflite_nets.read(net.write(tmp_path / "net.tflite"))
+
+
+WINDOWS = {
+    "stride across": (
+        {3: ((2, 1), (1, 1), 0)},
+        r"layer 4 of 28 has the stride \(2, 1\), where mobilenet_v1 has \(2, 2\)",
+    ),
+    "stride down": (
+        {0: ((1, 2), (1, 1), 0)},
+        r"layer 1 of 28 has the stride \(1, 2\), where mobilenet_v1 has \(2, 2\)",
+    ),
+    "strides swapped": ({3: ((1, 1), (1, 1), 0), 5: ((2, 2), (1, 1), 0)}, r"layer 4 of 28 has the stride \(1, 1\)"),
+    "dilation across": ({9: ((1, 1), (1, 2), 0)}, r"layer 10 of 28 has the dilation \(1, 2\)"),
+    "dilation down": ({9: ((1, 1), (2, 1), 0)}, r"layer 10 of 28 has the dilation \(2, 1\)"),
+    "padding": ({9: ((1, 1), (1, 1), 1)}, "layer 10 of 28 has the padding VALID, where mobilenet_v1 has SAME"),
+}
+
+
+@pytest.mark.parametrize("case", WINDOWS)
+def test_windows_are_compared_layer_by_layer_in_both_directions(tmp_path: Path, case: str) -> None:
+    windows, message = WINDOWS[case]
+    net = MobileNet()
+    net.windows = windows
+    net.body(), net.pool(), net.head()
+    with pytest.raises(pv.InputError, match=message):
+        tflite_nets.read(net.write(tmp_path / "net.tflite"))
+
+
+@pytest.mark.parametrize("family", ["mobilenet_v1", "mobilenet_v2"])
+def test_the_strides_of_tflites_layers_are_those_of_our_tables(family: str) -> None:
+    net = pv.create_model(family, resolution=96)
+    strides = [part.stride for part in net.modules() if isinstance(part, torch.nn.Conv2d)]
+    assert tuple(k for k, stride in enumerate(strides) if stride == (2, 2)) == tflite_nets.STRIDED[family]

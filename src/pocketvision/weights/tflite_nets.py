@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 
 import torch
@@ -23,7 +22,10 @@ from pocketvision.weights.torchvision import expands
 
 EPS = 1e-3
 V1_LAYERS, V2_LAYERS = 28, 53
-STRIDE = 32
+STRIDED = {
+    "mobilenet_v1": (0, 3, 7, 11, 23),
+    "mobilenet_v2": (0, 4, 10, 19, 40),
+}  # layers with stride 2, counted from 0
 
 
 def read(path: Path) -> Recognised:
@@ -40,11 +42,7 @@ def read(path: Path) -> Recognised:
             f"{path} holds {len(layers)} convolutions, {separable} of them depthwise: of .tflite files, those of "
             "MobileNetV1 and V2 classifiers are read, and this is neither"
         )
-    strides = prod(layer.stride[0] for layer in layers)
-    if strides != STRIDE or any(layer.padding != "SAME" or layer.dilation != (1, 1) for layer in layers[:-1]):
-        raise InputError(
-            f"{path} is a variant of {family} with other strides, padding or dilation: it cannot be converted"
-        )
+    _refuse_other_windows(layers, family, path)
     chain = tflite_chain.follow(file, path)
     layers = chain.layers
     height, side, channels = file.input
@@ -61,6 +59,21 @@ def read(path: Path) -> Recognised:
         resolution=height if height == side else (height, side),
         background=file.outputs == 1001, tensors=_tensors(layers),
     )  # fmt: skip
+
+
+def _refuse_other_windows(layers: tuple[tflite.Layer, ...], family: str, path: Path) -> None:
+    """InputError where a window moves, spreads or is padded otherwise than in the family's table, in either direction.
+
+    The last layer is left out: after the pooling there is one place to stand on.
+    """
+    for k, layer in enumerate(layers[:-1]):
+        wanted = {"stride": (2, 2) if k in STRIDED[family] else (1, 1), "dilation": (1, 1), "padding": "SAME"}
+        for what, value in wanted.items():
+            if (found := getattr(layer, what)) != value:
+                raise InputError(
+                    f"{path} cannot be converted: layer {k + 1} of {len(layers)} has the {what} {found}, "
+                    f"where {family} has {value}; give the published network"
+                )
 
 
 def _acts(layer: tflite.Layer) -> tflite.Activation:
