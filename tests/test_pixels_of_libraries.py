@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_pixels_are_timms(case: str) -> None:
     data = pytest.importorskip("timm.data")
     config = data.resolve_data_config(pretrained_cfg=TIMM[case], model=None, args={})
     transform = data.create_transform(**config)
-    p = shown_by(timm_config.read_looks(TIMM[case]))
+    p = shown_by(timm_config.read_looks(TIMM[case], 3))
     for height, width in SIZES:
         image = pixels(height, width)
         theirs = transform(Image.fromarray(image)).numpy()
@@ -88,11 +89,32 @@ def test_pixels_are_those_of_every_timm_network_that_is_read() -> None:
         ({"crop_pct": 1.2}, "crop_pct 1.2 shows images with a black frame"),
         ({"global_pool": "catavgmax"}, "global_pool 'catavgmax'"),
         ({"model_args": {"act_layer": "gelu"}}, "model_args has act_layer 'gelu'"),
+        ({"mean": [0.5, 0.5]}, r"mean is \[0.5, 0.5\]: 2 numbers for a network of 3 input channels"),
+        ({"mean": [0.5, math.nan, 0.5]}, r"mean is \[0.5, nan, 0.5\]: give finite numbers"),
+        ({"mean": "0.5"}, "mean is '0.5': give finite numbers"),
+        ({"std": [0.5, 0.0, 0.5]}, r"std is \[0.5, 0.0, 0.5\]: give finite numbers above zero"),
+        ({"std": math.inf}, "std is inf: give finite numbers above zero"),
+        ({"input_size": [3, 0, 224]}, r"input_size is \[3, 0, 224\]: give finite numbers above zero"),
     ],
 )
 def test_what_a_timm_config_says_and_is_not_had(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        timm_config.read_looks(change)
+        timm_config.read_looks(change, 3)
+
+
+@pytest.mark.parametrize(("given", "meant"), [(0.25, 0.25), ([0.25], 0.25), (0, 0.0), ((0.25,), 0.25)])
+def test_one_mean_of_a_timm_config_is_that_of_every_channel(given: Any, meant: float) -> None:
+    looks = timm_config.read_looks({"mean": given, "std": [0.5]}, 3)
+    assert (looks.mean, looks.std) == ((meant,) * 3, (0.5,) * 3)
+    assert timm_config.read_looks({"mean": [0.5] * 3, "std": 0.5}, 1).grey().mean == (0.5,)  # of colours, for grey
+
+
+@pytest.mark.parametrize("channels", [1, 6])
+def test_interpolation_and_crop_stay_with_other_channels(channels: int) -> None:
+    timm = pytest.importorskip("timm")
+    state = timm.create_model("mobilenetv1_125", num_classes=2, in_chans=channels).state_dict()
+    p = pv.create_model("mobilenet_v1", classes=2, channels=channels, weights=state).preprocessing
+    assert (p.interpolation, p.resize, p.mean) == ("bicubic", (248, 248), (0.5,) * channels)
 
 
 PROCESSORS: dict[str, dict[str, Any]] = {
@@ -149,6 +171,9 @@ def test_pixels_are_transformers(processor: Any, case: str) -> None:
         ({"size": {"max_height": 256, "max_width": 400}}, "gives a size by max_height, max_width"),
         ({"resample": 9}, "resample 9"),
         ({"image_mean": [0.5]}, "images of 1 channels for a network of 3"),
+        ({"image_mean": math.nan}, "image_mean of its image processor is nan: give finite numbers"),
+        ({"image_std": [0.5, 0, 0.5]}, r"image_std of its image processor is \[0.5, 0, 0.5\]: .* above zero"),
+        ({"rescale_factor": math.nan}, "rescale_factor of its image processor is nan: give finite numbers above zero"),
     ],
 )
 def test_what_an_image_processor_says_and_is_not_had(change: dict[str, Any], message: str) -> None:

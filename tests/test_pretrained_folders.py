@@ -191,6 +191,19 @@ def test_a_folder_of_timm(tmp_path: Path, suffix: str) -> None:
     assert (p.resize, p.mean, p.std, p.interpolation) == ((128, 128), (0.5,) * 3, (0.25,) * 3, "bilinear")
 
 
+def test_statistics_in_a_folder_of_timm(tmp_path: Path) -> None:
+    """One number stands for all channels; what is none is refused with file and field, not when an image comes."""
+    timm_folder(tmp_path, small("mobilenet_v2", 0.35))
+    config = config_of(tmp_path)
+    edit(tmp_path, pretrained_cfg={**config["pretrained_cfg"], "mean": 0.25, "std": [0.125]})
+    p = pv.load(tmp_path).preprocessing  # type: ignore[union-attr]
+    assert (p.mean, p.std, p.resize) == ((0.25,) * 3, (0.125,) * 3, (128, 128))
+    for field, value in (("std", [0.5, 0.0, 0.5]), ("mean", float("nan")), ("input_size", [3, float("inf"), 96])):
+        edit(tmp_path, pretrained_cfg={**config["pretrained_cfg"], field: value})
+        with pytest.raises(InputError, match=rf"config\.json: {field} is .*: give finite numbers"):
+            pv.load(tmp_path)
+
+
 class Bomb:
     def __reduce__(self) -> Any:
         return os.mkdir, ("exploded",)
@@ -217,7 +230,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "code": (pickled, "more than plain tensors"),
     "activation": (lambda f: edit(f, hidden_act="gelu"), "'gelu' is not known"),
     "dilation": (lambda f: edit(f, output_stride=16), "output_stride 16"),
-    "number": (lambda f: edit(f, depth_multiplier="wide"), "damaged config"),
+    "number": (lambda f: edit(f, depth_multiplier="wide"), "folder: depth_multiplier is 'wide': give finite numbers"),
+    "endless": (lambda f: edit(f, image_size=float("inf")), "damaged config"),
+    "epsilon": (lambda f: edit(f, layer_norm_eps=float("nan")), "folder: layer_norm_eps is nan"),
+    "no number": (
+        lambda f: edit(f, "preprocessor_config.json", image_std=[0.5, 0.5, float("nan")]),
+        "folder: image_std",
+    ),
     "width": (lambda f: edit(f, depth_multiplier=0.5), "does not fit"),
     "size": (lambda f: edit(f, image_size=[1, 2, 3]), "damaged config"),
     "statistics": (lambda f: edit(f, "preprocessor_config.json", image_mean=[0.5]), "1 channels"),

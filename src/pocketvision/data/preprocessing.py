@@ -43,10 +43,11 @@ class Preprocessing:
                 f"preprocessing: resolution {self.resolution} px, resize {self.resize} px; "
                 "give a resolution of at least 1 x 1 and a resize of at least that"
             )
-        if self.channels < 1 or len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
+        lengths = {len(self.mean), len(self.std), max(1, self.channels)}
+        if lengths != {self.channels} or not all(map(math.isfinite, self.mean + self.std)) or min(self.std) <= 0:
             raise InputError(
                 f"preprocessing: {self.channels} channels, mean {self.mean}, std {self.std}; "
-                "give at least one channel, and one mean and one positive std for each"
+                "give at least one channel, and one finite mean and one positive, finite std for each"
             )
         if self.interpolation not in INTERPOLATIONS:
             raise InputError(f"preprocessing: interpolation {self.interpolation!r}; give {' or '.join(INTERPOLATIONS)}")

@@ -67,10 +67,11 @@ def _adapt_preprocessing(net: Network, weights: Weights) -> None:
         net.preprocessing = weights.network.preprocessing
     elif weights.looks:
         looks = weights.looks if len(weights.looks.mean) <= net.spec.channels else weights.looks.grey()
-        if len(looks.mean) == net.spec.channels:
-            net.preprocessing = looks.at(net.spec.size)
-        else:
+        if len(looks.mean) != net.spec.channels:
             say(f"{weights.source} does not say how its channels were shown: mean and std are taken as 0.5")
+            halves = (0.5,) * net.spec.channels
+            looks = replace(looks, mean=halves, std=halves)
+        net.preprocessing = looks.at(net.spec.size)
 
 
 def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights, named: bool) -> bool:

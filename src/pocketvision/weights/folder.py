@@ -15,7 +15,7 @@ from pocketvision.errors import InputError
 from pocketvision.weights import libraries, reading, timm_config, transformers
 from pocketvision.weights.file import is_model_file
 from pocketvision.weights.readings import resolve
-from pocketvision.weights.recognised import Recognised
+from pocketvision.weights.recognised import Recognised, Tensors
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -54,18 +54,25 @@ def read(folder: Path) -> reading.Read:
     if found is None:
         raise InputError(f"{folder} holds timm's {config['architecture']}: none of the networks that pocketvision has")
     found = resolve(found, str(folder), "", str(config["architecture"]))
+    return of_timm(tensors, found, config, str(folder / CONFIG))
+
+
+def of_timm(tensors: Tensors, found: Recognised, config: dict[str, Any], source: str) -> reading.Read:
+    """What timm's configuration says beside the tensors: statistics, crop, resolution, labels.
+
+    InputError, with `source`, for what is not had here, and for values of no use.
+    """
     try:
-        return of_timm(reading.Read(tensors), found, config)
+        return _described(tensors, found, config)
     except InputError as error:
-        raise InputError(f"{folder / CONFIG}: {error}") from None
-    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise InputError(f"{folder / CONFIG} is damaged ({error!r}): take another copy") from None
+        raise InputError(f"{source}: {error}") from None
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source} is damaged ({error!r}): take another copy") from None
 
 
-def of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> reading.Read:
-    """What timm's configuration says beside the tensors: statistics, crop, resolution, labels."""
+def _described(tensors: Tensors, found: Recognised, config: dict[str, Any]) -> reading.Read:
     said = {**config, **config.get("pretrained_cfg", {})}
-    looks = timm_config.read_looks(said)
+    looks = timm_config.read_looks(said, found.channels(tensors))
     assert looks.exact
     height, width = looks.exact[0]
     resolution = height if height == width else (height, width)
@@ -73,7 +80,7 @@ def of_timm(plain: reading.Read, found: Recognised, config: dict[str, Any]) -> r
     classes = transformers.class_names(labels, int(said["num_classes"])) if labels and "num_classes" in said else ()
     descriptions = said.get("label_descriptions") or {}
     classes = tuple(str(descriptions.get(name, name)) for name in classes)
-    return replace(plain, recognised=replace(found, looks=looks, resolution=resolution), classes=classes, looks=looks)
+    return reading.Read(tensors, replace(found, looks=looks, resolution=resolution), classes, looks)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketvision.errors import InputError
-from pocketvision.weights.looks import Looks, Size
+from pocketvision.weights.looks import Looks, Size, numbers
 
 RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # Pillow's numbers
 HONOURED = {
@@ -68,11 +68,13 @@ def _statistics(config: Mapping[str, Any], channels: int) -> tuple[tuple[float, 
     """Mean and std of values in 0..1."""
     found = []
     for key, nothing in (("image_mean", 0.0), ("image_std", 1.0)):
-        values = config.get(key, 0.5)
-        values = (float(values),) * channels if isinstance(values, int | float) else tuple(map(float, values))
+        given = config.get(key, 0.5)
+        values = numbers(f"{key} of its image processor", given, positive=key == "image_std")
+        values = values if isinstance(given, list | tuple) else values * channels
         if len(values) != channels:
             raise InputError(f"images of {len(values)} channels for a network of {channels}")
         found.append(values if config.get("do_normalize", True) else (nothing,) * channels)
-    factor = float(config.get("rescale_factor", 1 / 255)) * 255 if config.get("do_rescale", True) else 255.0
+    (factor,) = numbers("rescale_factor of its image processor", config.get("rescale_factor", 1 / 255), positive=True)
+    factor = factor * 255 if config.get("do_rescale", True) else 255.0
     mean, std = (tuple(value / factor for value in values) for values in found)
     return mean, std

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pocketvision.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, SMALL, Preprocessing
+from pocketvision.errors import InputError
 
 Size = tuple[int, int]  # height, width in pixels
 
@@ -50,3 +52,15 @@ class Looks:
 
 
 HALVES = Looks((0.5,) * 3, (0.5,) * 3)  # what TensorFlow's networks see: -1..1
+
+
+def numbers(field: str, value: Any, positive: bool = False) -> tuple[float, ...]:
+    """The number, or the list of them, that a config has in `field`.
+
+    InputError names the field where one of them is not finite, or of those that are divided by not `positive`.
+    """
+    found = tuple(value) if isinstance(value, list | tuple) else (value,)
+    real = all(isinstance(number, int | float) and not isinstance(number, bool) for number in found)
+    if not real or not all(math.isfinite(number) and (number > 0 or not positive) for number in found):
+        raise InputError(f"{field} is {value!r}: give finite numbers" + (" above zero" if positive else ""))
+    return tuple(map(float, found))

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pocketvision.errors import InputError
 from pocketvision.spec import Spec
 from pocketvision.weights.looks import HALVES, Looks
 from pocketvision.weights.readings import Reading
@@ -43,6 +44,13 @@ class Recognised:
     background: bool = False
     tensors: Tensors | None = None
     readings: tuple[Reading, ...] = ()
+
+    def channels(self, tensors: Tensors) -> int:
+        """Input channels that the tensors were trained on. InputError where the first convolution is not there."""
+        stem = tensors.get(f"{self.stem}.weight")
+        if stem is None or stem.ndim != 4:
+            raise InputError(f"there is no convolution {self.stem} to begin with: the weights are damaged")
+        return stem.shape[1]
 
 
 def conventions(**changes: Any) -> Callable[[Spec], Spec]:

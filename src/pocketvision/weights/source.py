@@ -61,10 +61,10 @@ class Weights:
         if self.spec:
             return self.spec.channels
         assert self.foreign
-        stem = self.tensors.get(f"{self.foreign.stem}.weight")
-        if stem is None or stem.ndim != 4:
-            raise InputError(f"{self.source} has no convolution {self.foreign.stem} to begin with: it is damaged")
-        return stem.shape[1]
+        try:
+            return self.foreign.channels(self.tensors)
+        except InputError as error:
+            raise InputError(f"{self.source}: {error}") from None
 
     @property
     def resolution(self) -> int | tuple[int, int] | None:
@@ -179,7 +179,7 @@ def _of_a_module(module: nn.Module) -> Weights:
     # What a name would tell is seen in the living network, or in its answers; see `check`.
     weights = replace(_of_another_library(tensors, source, found and replace(found, readings=())), module=module)
     if shown and weights.foreign:
-        read = folder.of_timm(reading.Read(tensors), weights.foreign, {"architecture": "", "pretrained_cfg": shown})
+        read = folder.of_timm(tensors, weights.foreign, {"pretrained_cfg": shown}, f"the pretrained_cfg of {source}")
         weights = replace(_of_read(read, source), module=module)
     norm = next((part for part in module.modules() if isinstance(part, nn.BatchNorm2d)), None)
     if norm is None or weights.foreign is None:

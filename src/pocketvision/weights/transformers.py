@@ -20,6 +20,7 @@ from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
 from pocketvision.spec import Row, Spec, make_divisible
 from pocketvision.weights.image_processor import read_looks
+from pocketvision.weights.looks import numbers
 from pocketvision.weights.reading import Read
 from pocketvision.weights.readings import Reading, as_it_is
 from pocketvision.weights.recognised import Looks, Pairs, Recognised, Tensors
@@ -130,7 +131,7 @@ def read(tensors: Tensors, config: Config, source: str, preprocessor: Config | N
         classes = class_names(config.get("id2label"), len(tensors["classifier.weight"]))
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{source} has a damaged config ({error!r}): take another copy") from None
     background = len(classes) == WITH_BACKGROUND and "background" in classes[0].lower() if classes else found.background
     task: Task = "multilabel" if config.get("problem_type") == "multi_label_classification" else "classify"
@@ -149,7 +150,8 @@ def class_names(names: Any, number: int) -> tuple[str, ...]:
 
 def _described(state: Tensors, family: str, config: Config) -> Recognised:
     kind, (last, full) = KINDS[family], KINDS[family].last
-    width = float(config.get("depth_multiplier", state[last].shape[0] / full))
+    (width,) = numbers("depth_multiplier", config.get("depth_multiplier", state[last].shape[0] / full), positive=True)
+    (eps,) = numbers("layer_norm_eps", config.get("layer_norm_eps", 1e-3), positive=True)
     act, least = config.get("hidden_act", "relu6"), int(config.get("min_depth", 8))
     first = state.get("mobilenet_v2.conv_stem.reduce_1x1.convolution.weight")
     if first is not None and first.shape[0] == state[f"{kind.stem}.weight"].shape[0]:
@@ -161,7 +163,7 @@ def _described(state: Tensors, family: str, config: Config) -> Recognised:
         raise InputError(f"the activation {act!r} is not known: {', '.join(ACTIVATIONS)} are read")
     changes: dict[str, Any] = {
         "padding": "tf_same" if config.get("tf_padding", True) else "torch",
-        "bn_eps": float(config.get("layer_norm_eps", 1e-3)),
+        "bn_eps": eps,
         "bn_momentum": kind.momentum,
     }
 
