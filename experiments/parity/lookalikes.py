@@ -7,8 +7,8 @@ recognised, it is built again with random weights and given to `pv.create_model`
 as one that says what it is called (as a checkpoint or a folder does), and as the living module. What is not refused
 must answer as the network itself does, at 224 px: where sides are even, kinds of padding differ.
 
-Writes lookalikes.json and lookalikes.md beside this file; with `--only` the results of the others are kept. Ends with
-status 1 when a network is taken for another.
+Writes lookalikes.json and lookalikes.md beside this file, unless `--only` leaves networks out. A run that was stopped
+goes on where it was. Ends with status 1 when a network is taken for another.
 """
 
 from __future__ import annotations
@@ -24,17 +24,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from progress import Progress, provenance
 from references import Reference, answer, build_reference, difference, missing_library, of_pytorchcv
 from torch import nn
 
 import pocketvision as pv
 from pocketvision.files import write_atomic
+from pocketvision.measure.machine import machine
 from pocketvision.weights import open_weights
 from pocketvision.weights.libraries import recognise
 
 HERE = Path(__file__).parent
 SIDE = 224
 LIMIT = 2e-5
+SEED = 0
 AGREES = "agrees"
 
 
@@ -108,7 +111,7 @@ def outcome(module: nn.Module, source: Any) -> str:
 
 def compare(library: str, name: str, make: Callable[[], nn.Module]) -> dict[str, str]:
     """The network given bare, by its name, and alive."""
-    module = build_reference(Reference(library, name, "", make))
+    module = build_reference(Reference(library, name, "", make), SEED)
     state = module.state_dict()
     return {
         "network": f"{library}/{name}",
@@ -139,11 +142,15 @@ def page(result: dict[str, Any]) -> str:
         [
             "# Networks whose tensors look like ours",
             "",
-            f"`python experiments/parity/lookalikes.py`: of {len(result['names']):,} networks that torchvision, timm, "
-            f"transformers and pytorchcv list, {len(rows)} have tensors by names that an importer knows. Each was "
-            "given with random weights as a bare state dict, by its name (as a checkpoint says it), and alive. "
+            "```",
+            result["command"],
+            "```",
+            "",
+            f"Of {result['names']:,} networks that torchvision, timm, transformers and pytorchcv list, {len(rows)} have "
+            "tensors by names that an importer knows. Each was given with random weights as a bare state dict, by its "
+            "name (as a checkpoint says it), and alive. "
             f"{sum(bool(failures(row)) for row in result['rows'])} are taken for a network that answers otherwise. "
-            "The sentences of those refused stand in lookalikes.json.",
+            "The sentences of those refused stand in lookalikes.json, with the commit, the versions and the machine.",
             "",
             "| network | bare state dict | by name | alive |",
             "|---|---|---|---|",
@@ -155,42 +162,38 @@ def page(result: dict[str, Any]) -> str:
     )
 
 
-def kept(only: str) -> dict[str, Any]:
-    """The results so far of networks that `only` leaves out."""
-    path = HERE / "lookalikes.json"
-    if only == "*" or not path.is_file():
-        return {"names": [], "not built": [], "rows": []}
-    result = json.loads(path.read_text())
-    return {
-        "names": [name for name in result["names"] if not fnmatch.fnmatch(name, only)],
-        "not built": [name for name in result["not built"] if not fnmatch.fnmatch(name, only)],
-        "rows": [row for row in result["rows"] if not fnmatch.fnmatch(row["network"], only)],
-    }
+def examined(library: str, name: str, make: Callable[[], nn.Module]) -> dict[str, str] | bool | None:
+    """The row of a network whose tensors look like ours; else False, and None where it cannot be built."""
+    return compare(library, name, make) if (known := looks_known(make)) else known
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", help="pattern of library/name; the others' results are kept")
+    parser.add_argument("--only", default="*", help="pattern of library/name; nothing is written then")
     only = parser.parse_args().only
-    result = kept(only)
+    about = provenance("python experiments/parity/lookalikes.py", SEED)
+    progress = Progress("lookalikes", about) if only == "*" else None
+    found = progress.found if progress else {}
     for library, name, make in names():
         network = f"{library}/{name}"
-        if not fnmatch.fnmatch(network, only):
+        if network in found or not fnmatch.fnmatch(network, only):
             continue
-        result["names"].append(network)
-        known = looks_known(make)
-        if known is None:
-            result["not built"].append(network)
-        if known:
-            result["rows"].append(compare(library, name, make))
-            print(" | ".join(result["rows"][-1].values()), file=sys.stderr, flush=True)
-    for key, by in (("names", str), ("not built", str), ("rows", lambda row: row["network"])):
-        result[key].sort(key=by)
-    wrong = [line for row in result["rows"] for line in failures(row)]
-    print("\n".join([*wrong, f"{len(result['rows'])} look like ours, {len(wrong)} are taken for another"]))
-    write_atomic(HERE / "lookalikes.json", json.dumps(result, indent=1) + "\n")
-    write_atomic(HERE / "lookalikes.md", page(result))
-    return 1 if wrong or not result["rows"] else 0
+        result = examined(library, name, make)
+        if progress:
+            progress.add(network, result)
+        found[network] = result
+        if result:
+            print(" | ".join(result.values()), file=sys.stderr, flush=True)
+    rows = [found[name] for name in sorted(found) if found[name]]
+    wrong = [line for row in rows for line in failures(row)]
+    print("\n".join([*wrong, f"{len(rows)} look like ours, {len(wrong)} are taken for another"]))
+    if progress:
+        missing = sorted(name for name, result in found.items() if result is None)
+        done = {**about, "names": len(found), "not built": missing, "rows": rows, "machine": machine()}
+        write_atomic(HERE / "lookalikes.json", json.dumps(done, indent=1) + "\n")
+        write_atomic(HERE / "lookalikes.md", page(done))
+        progress.finish()
+    return 1 if wrong or not rows else 0
 
 
 if __name__ == "__main__":
