@@ -161,6 +161,15 @@ def test_paths_that_name_nothing(tmp_path: Path, path: str, advice: str, pack: P
         ("path,label\na.png,cat|dog\nb.png,cat;dog\nc.png,cat\nd.png,dog\n", "line 3: names are separated by ;"),
         ('path,label\na.png,"cat,dog"\nb.png,cat\nc.png,dog\n', "line 2: cat,dog could be one class or several: call"),
         ("path,label\na.png,cat/dog\nb.png,cat\nc.png,dog\n", "line 2: cat/dog could be one class or several: call"),
+        ("path,labels\na.png,cat and dog\nb.png,dog\n", "line 2: cat and dog could be .* write one without and"),
+        ("path,labels\na.png,cat - dog\nb.png,dog\n", "line 2: cat - dog could be .* write one without -"),
+        ("path,labels\na.png,cat|owl\nb.png,Cat dog\nc.png,dog\n", "line 3: Cat dog could be .* with _ in place"),
+        ("path,labels\na.png,sea lion-cat\nb.png,sea lion|cat\n", "line 2: sea lion-cat could be .* without -"),
+        ("path,labels\na.png,cat，dog\nb.png,owl\n", "line 2: cat，dog could be one class .* write one without ，"),
+        ("path,labels\na.png,猫、犬\nb.png,鳥\n", "line 2: 猫、犬 could be one class or several: separate names by"),
+        ('path;labels\na.png;"cat;dog"\nb.png;cat\n', "line 2: cat;dog could be one class or several"),
+        ("path,label\na.png,cat and dog\nb.png,cat\nc.png,dog\n", "line 2: cat and dog .*: call .* without and if"),
+        ("path,label\na.png,cat、dog\nb.png,cat\nc.png,dog\n", "line 2: cat、dog could be one class or several: call"),
     ],
 )
 def test_combinations_are_not_made_into_classes(tmp_path: Path, text: str, message: str) -> None:
@@ -175,6 +184,10 @@ def test_combinations_are_not_made_into_classes(tmp_path: Path, text: str, messa
         ("path,labels\na.png,black/white|grey\nb.png,\n", {"black/white", "grey"}),
         ('path,label\na.png,"Paris, France"\nb.png,"Rome, Italy"\n', {"Paris, France", "Rome, Italy"}),
         ("path,label\na.png,salt & pepper\nb.png,salt\n", {"salt & pepper", "salt"}),
+        ("path,label\na.png,hot dog\nb.png,hot\nc.png,dog\n", {"hot dog", "hot", "dog"}),
+        ("path,labels\na.png,hot_dog|hot\nb.png,dog\n", {"hot_dog", "hot", "dog"}),
+        ("path,labels\na.png,hot dog|dog house\nb.png,dog\n", {"hot dog", "dog house", "dog"}),
+        ("path,label\na.png,2.5\nb.png,2\nc.png,5\n", {"2.5", "2", "5"}),
     ],
 )
 def test_names_with_such_signs_stay_names(tmp_path: Path, text: str, classes: set[str]) -> None:

@@ -6,17 +6,21 @@ The rules, in this order:
    (or by `;`, where that does not separate columns) and every name in them also stands alone in another cell. When only
    some of those names do, we ask.
 2. A column `labels` (plural) gives several names, separated in that way; an empty cell is an image that shows none of
-   the classes. Names that seem to be separated in another way as well are asked about.
+   the classes. Names that seem to be separated in another way as well are asked about: by a sign of `OTHERS`, or a name
+   that is put together from other names of the column, whatever stands between them (see `combinations`).
 3. Without either, each column besides path, group and split is a class: 1 where the image shows it, 0 elsewhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from pocketvision.data.combinations import AND, combined
 from pocketvision.errors import InputError
 
 Lines = Sequence[tuple[int, Sequence[str]]]  # line number and cells of each row
 RESERVED = ("path", "group", "split")
-OTHERS = (",", "/", "+", "&", "\t")  # what people also write between names: not ours, but not to be overlooked
+# What people also write between names: not ours, but not to be overlooked. The first ones are hardly in a name.
+COMMAS = (",", "，", "、", "､", "；", "｜")
+OTHERS = (*COMMAS, ";", "/", "+", "&", "\t", " - ", " – ", *(f" {word} " for word in sorted(AND)))
 BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
 
 
@@ -70,18 +74,17 @@ def _one_or_several(
         if any(known):
             raise _ask(*joined[0], mark, where)
     if task != "classify":
-        names = {cell for _, cell in cells}
+        unsure = combined((cell for _, cell in cells), words=False)
         for line, cell in cells:
-            for sign in OTHERS:
-                if sign in cell and names.issuperset(_parts(cell, sign)):
-                    raise _ask(line, cell, sign, where)
+            if cell in unsure:
+                raise _ask(line, cell, unsure[cell], where)
     return False, single
 
 
 def _ask(line: int, cell: str, sign: str, where: str) -> InputError:
     return InputError(
         f"{where}, line {line}: {cell} could be one class or several: call the column labels if it is several"
-        f"{'' if sign in '|;' else ' and separate them by |'}, write the name without {sign} if it is one"
+        f"{'' if sign in '|;' else ' and separate them by |'}, write the name without {sign.strip()} if it is one"
     )
 
 
@@ -99,17 +102,22 @@ def _divided(cells: Sequence[tuple[int, str]], mark: str, delimiter: str, where:
                 f"{where}, line {line}: names are separated by {other} in {cell}, by {mark} in line {first}: use one"
             )
     known = {name for names in found for name in names}
+    unsure = combined(known) | {name: sign for name in known for sign in OTHERS if _divides(sign, name, known, mark)}
     for (line, _), names in zip(cells, found, strict=True):
         for name in names:
-            for sign in OTHERS:
-                parts = _parts(name, sign)
-                unsure = len(parts) > 1 and (any(part in known for part in parts) or (sign == "," and not mark))
-                if unsure:
-                    raise InputError(
-                        f"{where}, line {line}: {name} could be one class or several: separate names by {mark or '|'}, "
-                        f"write one without {sign}"
-                    )
+            if sign := unsure.get(name, ""):
+                write = f"without {sign.strip()}" if sign.strip() else "with _ in place of the space"
+                raise InputError(
+                    f"{where}, line {line}: {name} could be one class or several: separate names by {mark or '|'}, "
+                    f"write one {write}"
+                )
     return found
+
+
+def _divides(sign: str, name: str, known: Collection[str], mark: str) -> bool:
+    """Does `sign` seem to stand between names in `name`? Where nothing else separates names, a comma always does."""
+    parts = _parts(name, sign) if sign in name else ()
+    return len(parts) > 1 and (any(part in known for part in parts) or (sign in COMMAS and not mark))
 
 
 def _from_columns(columns: Sequence[str], rows: Lines, where: str) -> list[tuple[str, ...]]:
