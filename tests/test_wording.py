@@ -6,14 +6,19 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import ROOT
+from pocketvision.data.findings import _classes
 from pocketvision.report import words
 from pocketvision.report.diagnosis import _summary
 from pocketvision.report.page import readable_machine
-from pocketvision.units import counted
+from pocketvision.results import Result
+from pocketvision.units import counted, percent
 
 PACKAGE = ROOT / "src" / "pocketvision"
 MARKDOWN = {"weights/card.py"}  # writes a README.md
@@ -70,3 +75,32 @@ def test_bytes_and_clocks_of_the_machine_have_units() -> None:
     said = readable_machine({**machine, "versions": {"torch": "2"}, "load": [0.123, 2, 1]})
     assert said["caches"] == "L1d 32 KiB, L2 1 MiB" and said["clock"] == "now 2596 MHz"
     assert said["memory"] == "16 GiB" and said["load"].startswith("0.12, ") and "libraries" not in said
+
+
+def formats(path: Path) -> Iterator[tuple[str, str]]:
+    """(where, format specification) of every value in an f-string."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+            yield f"{path.relative_to(PACKAGE)}:{node.lineno}", ast.unparse(node.format_spec).strip("f'\"")
+
+
+def test_percent_is_written_in_one_way() -> None:
+    said = [(where, how) for path in PACKAGE.rglob("*.py") for where, how in formats(path)]
+    assert len(said) > 100 and [where for where, how in said if how.endswith("%")] == []
+    pages = [path.read_text() for path in (PACKAGE / "report").glob("*.html.j2")]
+    assert pages and not [page for page in pages if re.search(r"\d%|}}%", re.sub(r'style="[^"]*"', "", page))]
+    assert str(Result(np.array([0.875, 0.125], np.float32), ("a", "b"))) == "<Result a 87.5 %, b 12.5 %>"
+    assert percent(0.99999) == "99.999 %" and percent(1.0) == "100.0 %" and percent(0.123, 0) == "12 %"
+
+
+def test_no_plural_is_made_by_hand() -> None:
+    """`thread{'s' * (n != 1)}` and its like: `units.counted` and `units.noun` are for that."""
+    files = [*PACKAGE.rglob("*.py"), *(PACKAGE / "report").glob("*.j2")]
+    ways = r"""['"]e?s['"] (\*|if)|\(['"]e?s['"] if"""
+    found = [path.name for path in files if re.search(ways, path.read_text())]
+    assert len(files) > 100 and found == []
+
+
+def test_a_ratio_has_no_empty_decimals() -> None:
+    seen: Any = SimpleNamespace(splits={"train": {"a": 1400, "b": 10}}, classes=("a", "b"), imbalance=140.0)
+    assert "a has 140 times as many training images as b" in [text for _, text in _classes(seen)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.calibration import cross_entropies
-from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.findings import unread
 from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
@@ -22,6 +22,7 @@ from pocketvision.errors import InputError
 from pocketvision.finite import require_finite_answers
 from pocketvision.progress import Steps, say
 from pocketvision.scores import MultilabelEvaluation
+from pocketvision.units import counted, percent
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -198,7 +199,8 @@ def _chosen(
         say(f"the network was trained on {of}: on other images it will be right less often")
     elif not seen and known and (share := share_of_sketch(known, samples, dataset.classes)) >= KNOWN:
         say(
-            f"about {share:.0%} of the images that the network was trained on are among those of {dataset.source}: on "
+            f"about {percent(share, 0)} of the images that the network was trained on are among those of "
+            f"{dataset.source}: on "
             "other images it will be right less often (in its run folder the file is evaluated on held-out ones)"
         )
     several = sum(bool(part) for part in dataset.splits.values()) > 1

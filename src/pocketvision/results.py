@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketvision.finite import require_finite_answers
+from pocketvision.units import percent
 
 
 class Answer(NamedTuple):
@@ -77,5 +78,5 @@ class Result:
         return {"image": self.image, "unsure": self.unsure, "top": top, **several}
 
     def __repr__(self) -> str:
-        answers = ", ".join(f"{name} {probability:.1%}" for _, name, probability in self.top(3))
+        answers = ", ".join(f"{name} {percent(probability)}" for _, name, probability in self.top(3))
         return f"<Result {self.image + ': ' if self.image else ''}{answers}{', unsure' if self.unsure else ''}>"

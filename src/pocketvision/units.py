@@ -11,9 +11,21 @@ BYTES = {"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2**10, "mib": 2**20, "g
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
+def noun(number: float, one: str, many: str = "") -> str:
+    """`image` for 1, else `images`; `many` where it is not `one` with an s: `classes`."""
+    return one if number == 1 else many or one + "s"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
-    """`1 image`, `2 images`; `many` where it is not `one` with an s: `2 classes`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    """`1 image`, `2 images`; `many` as of `noun`: `2 classes`."""
+    return f"{number:,} {noun(number, one, many)}"
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share of 1 as per cent: `98.3 %`. Only 1 itself is 100 %: 0.9999 takes more decimals instead."""
+    while share < 1 and decimals < 6 and round(100 * share, decimals) >= 100:
+        decimals += 1
+    return f"{100 * share:.{decimals}f} %"
 
 
 def parse_duration(text: str, what: str) -> float:

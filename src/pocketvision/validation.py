@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 # The keys of `models.families.MODELS`, with the name of the family's own dial where it has one.
 FAMILIES: dict[str, str | None] = {
@@ -90,9 +91,11 @@ def check_dials(
     if not all(1 <= side <= 4096 for side in sides):
         raise InputError(f"resolution {resolution} of {name}: give pixels from 1 to 4096, such as 224")
     if classes is not None and classes < 1:
-        raise InputError(f"{classes} classes for {name}: give a positive number")
+        raise InputError(f"{counted(classes, 'class', 'classes')} for {name}: give a positive number")
     if channels is not None and channels < 1:
-        raise InputError(f"{channels} input channels for {name}: give 1 for grey, 3 for colour, or any positive number")
+        raise InputError(
+            f"{counted(channels, 'input channel')} for {name}: give 1 for grey, 3 for colour, or any positive number"
+        )
     for dial, value in (("groups", groups), ("bypass", bypass)):
         if value is not None:
             _check_dial(name, dial, value)
@@ -138,7 +141,7 @@ def require_threads(threads: int) -> None:
     if not _is_whole(threads):
         raise InputError(f"threads {threads!r}: give a whole number")
     if threads < 1:
-        raise InputError(f"{threads} threads: give 1 or more")
+        raise InputError(f"{counted(threads, 'thread')}: give 1 or more")
 
 
 def require_profiled(runtime: str) -> None:

@@ -14,6 +14,7 @@ from pocketvision.blocks.shuffle_v2 import ShuffleV2
 from pocketvision.blocks.squeeze_excite import Excite
 from pocketvision.errors import InputError
 from pocketvision.spec import Row, Rows, make_divisible
+from pocketvision.units import counted
 
 STEM_KINDS = (Conv, Plain, MaxPool)  # what stands before the first block of a table, and is no block itself
 
@@ -83,7 +84,7 @@ def with_stem(rows: Rows, stem: Rows) -> Rows:
     length = _stem_length(rows)
     if not stem or rows[length - 1].out != stem[-1].out:
         ends = stem[-1].out if stem else 0
-        raise InputError(f"this stem ends in {ends} channels, the table needs {rows[length - 1].out}")
+        raise InputError(f"this stem ends in {counted(ends, 'channel')}, the table needs {rows[length - 1].out}")
     return (*stem, *rows[length:])
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from pocketvision.errors import InputError
 from pocketvision.spec import Conventions
+from pocketvision.units import counted
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ class MaxPool:
 
     def build(self, cin: int, conventions: Conventions) -> nn.MaxPool2d:
         if cin != self.out:
-            raise InputError(f"a row MaxPool of {self.out} channels follows one with {cin}: give both the same number")
+            raise InputError(
+                f"a row MaxPool of {counted(self.out, 'channel')} follows one with {cin}: give both the same number"
+            )
         return nn.MaxPool2d(self.kernel, self.stride, self.padding, ceil_mode=self.ceil)
 
     def scaled(self, width: float, cin: int, scaled_cin: int) -> MaxPool:

@@ -98,13 +98,13 @@ def write(result: dict[str, Any], out: Path) -> None:
 
 def in_words(result: dict[str, Any]) -> list[str]:
     """What the tables do not say: the whole against its parts, notes, and the rows worth attacking."""
-    from pocketvision.report.text import milliseconds, percent
+    from pocketvision.report.text import counted, milliseconds, percent
 
     outside, rows = result["outside"], result["rows"]
     lines = [
         "",
-        f"whole network {milliseconds(result['ms'])} in {result['runtime']} {result['version']}, {result['threads']} "
-        f"thread{'s' if result['threads'] != 1 else ''}; rows {milliseconds(sum(row['ms'] for row in rows))}, "
+        f"whole network {milliseconds(result['ms'])} in {result['runtime']} {result['version']}, "
+        f"{counted(result['threads'], 'thread')}; rows {milliseconds(sum(row['ms'] for row in rows))}, "
         f"input and output {milliseconds(sum(outside.values()))}, between the operations "
         f"{milliseconds(result['between_ms'])} ({percent(result['gap'])})",
     ]

@@ -4,12 +4,13 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from pocketvision.data.dataset import Sample, counted
+from pocketvision.data.dataset import Sample
 from pocketvision.data.formats import kinds, remedy
 from pocketvision.data.layout import Layout
 from pocketvision.data.names import composed
 from pocketvision.data.table import Labelled
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 
 def natural(name: str) -> tuple[list[str | int], str]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pocketvision.data.formats import IMAGE_SUFFIXES
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 UNQUOTE = "take it away, or write a mark that belongs to a cell twice and the cell in quotation marks"
 FOREIGN_QUOTES = ("“”", "„“", "””", "‘’", "''", "«»", "»«")  # of word processors and of Python: no CSV's
@@ -114,7 +115,8 @@ def _odd(record: _Record, columns: Sequence[str], read: Sequence[int], delimiter
             return f"{cell} has quotation marks that a CSV does not know: write {cell[1:-1].strip()} without them"
     if any(cells[len(columns) :]):
         return (
-            f"{len(cells)} cells in {len(columns)} columns: write a cell that holds a {_name(delimiter)} in "
+            f"{counted(len(cells), 'cell')} in {counted(len(columns), 'column')}: write a cell that holds a "
+            f"{_name(delimiter)} in "
             "quotation marks"
         )
     return ""

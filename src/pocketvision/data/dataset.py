@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pocketvision.data.imagefile import ImageFile
-from pocketvision.units import counted as counted
 
 Task = Literal["classify", "multilabel"]  # one class for each image, or any number of them
 TASKS: tuple[Task, ...] = ("classify", "multilabel")

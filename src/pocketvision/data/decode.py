@@ -17,6 +17,7 @@ from pocketvision.data.arrays import as_array, from_fractions, with_channels_fir
 from pocketvision.data.formats import INSTALL_HEIF, heif_installed, is_heif
 from pocketvision.data.imagefile import ImageFile, one_line
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 Pixels = NDArray[np.uint8]  # height x width x channels
 
@@ -101,7 +102,7 @@ def _upright(image: Image.Image, channels: int) -> Pixels:
         wanted = "RGB" if channels == 3 else "L"
         image = image if image.mode == wanted else image.convert(wanted)
     elif image.mode in ("P", "PA") or len(image.getbands()) != channels:
-        raise ValueError(f"it is stored as {image.mode}, the network takes {channels} channels")
+        raise ValueError(f"it is stored as {image.mode}, the network takes {counted(channels, 'channel')}")
     pixels = np.array(image if turn is None else image.transpose(turn))  # a copy: Pillow's own memory is read-only
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
@@ -124,7 +125,7 @@ def from_array(array: NDArray[Any], channels: int) -> Pixels:
     if found in (1, 3, 4) and channels in (1, 3):
         return from_pil(Image.fromarray(array[:, :, 0] if found == 1 else array), channels)
     hint = with_channels_first(array, channels)
-    raise ValueError(f"it has {found} channels, the network takes {channels}{hint}")
+    raise ValueError(f"it has {counted(found, 'channel')}, the network takes {channels}{hint}")
 
 
 def refuse_bomb(pixels: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pocketvision.data.dataset import Dataset, counted
+from pocketvision.data.dataset import Dataset
 from pocketvision.data.formats import is_picture, kinds, remedy
 from pocketvision.data.names import alike
+from pocketvision.units import counted
 
 if TYPE_CHECKING:
     from pocketvision.data.doctor import Examination
@@ -81,8 +82,9 @@ def _classes(seen: Examination) -> Iterator[Finding]:
         yield "warning", f"fewer than {FEW} images to train on of {_some(few)}: add images"
     if seen.imbalance and seen.imbalance >= UNEVEN and train:
         most, least = max(train, key=lambda name: train[name]), min(train, key=lambda name: train[name])
+        ratio = f"{seen.imbalance:.1f}" if seen.imbalance < 10 else f"{seen.imbalance:,.0f}"
         severity = "warning" if seen.imbalance >= VERY_UNEVEN else "note"
-        yield severity, f"{most} has {seen.imbalance:.1f} times as many training images as {least}"
+        yield severity, f"{most} has {ratio} times as many training images as {least}"
 
 
 def _unreadable(seen: Examination) -> Iterator[Finding]:
@@ -138,7 +140,11 @@ def _labels(seen: Examination) -> Iterator[Finding]:
     looked: dict[str, Any] = seen.looked
     if seen.suspicious:
         named = [f"{s['image']} is {s['label']}, looks like {s['neighbours_say']}" for s in seen.suspicious]
-        yield "warning", f"{counted(len(named), 'label looks', 'labels look')} wrong ({_some(named)}): check them"
+        yield (
+            "warning",
+            f"{counted(len(named), 'label looks', 'labels look')} wrong ({_some(named)}): check "
+            f"{'it' if len(named) == 1 else 'them'}",
+        )
     if looked["classes_not_judged"]:
         names, by = _some(looked["classes_not_judged"]), looked["labels_judged_by"]
         yield "note", f"the labels of {names} were not judged: {by} do not tell these images from others"

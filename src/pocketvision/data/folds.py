@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.stratify import bundles, count, deal
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 
 def deal_folds(dataset: Dataset, folds: int, seed: int = 0, together: Iterable[Collection[str]] = ()) -> Dataset:
@@ -18,7 +19,7 @@ def deal_folds(dataset: Dataset, folds: int, seed: int = 0, together: Iterable[C
     less than two folds, and for more than a class has images, or groups.
     """
     if folds < 2:
-        raise InputError(f"{folds} folds: give 2 or more, such as 5")
+        raise InputError(f"{counted(folds, 'fold')}: give 2 or more, such as 5")
     samples = sorted(
         (sample for name in ("train", "val") for sample in dataset.splits.get(name, ())), key=lambda s: s.name
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from pocketvision.data.dataset import Task, counted
+from pocketvision.data.dataset import Task
 from pocketvision.data.formats import is_image, kinds, remedy
 from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.names import SPLITS, composed, split_of
@@ -12,6 +12,7 @@ from pocketvision.data.othertasks import other_task
 from pocketvision.data.table import Labelled, read_table
 from pocketvision.data.tree import Tree
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 TABLE = "labels.csv"
 ARRANGE = "arrange them as <class>/<image> or train/<class>/<image>, or add a labels.csv with the columns path,label"

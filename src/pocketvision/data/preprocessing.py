@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pocketvision.errors import InputError
+from pocketvision.units import counted, percent
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -46,8 +47,13 @@ class Preprocessing:
         lengths = {len(self.mean), len(self.std), max(1, self.channels)}
         if lengths != {self.channels} or not all(map(math.isfinite, self.mean + self.std)) or min(self.std) <= 0:
             raise InputError(
+<<<<<<< HEAD
                 f"preprocessing: {self.channels} channels, mean {self.mean}, std {self.std}; "
                 "give at least one channel, and one finite mean and one positive, finite std for each"
+=======
+                f"preprocessing: {counted(self.channels, 'channel')}, mean {self.mean}, std {self.std}; "
+                "give at least one channel, and one mean and one positive std for each"
+>>>>>>> 6c97945 (One way to write percent (with a space) and one helper for singular and plural)
             )
         if self.interpolation not in INTERPOLATIONS:
             raise InputError(f"preprocessing: interpolation {self.interpolation!r}; give {' or '.join(INTERPOLATIONS)}")
@@ -66,7 +72,9 @@ class Preprocessing:
         elif self.resize == self.resolution:
             geometry = f"shorter side to {size} px ({self.interpolation}), the centre"
         elif self.crop_first:
-            geometry = f"the centre, {height / box_height:.1%} of the side, resized to {size} px ({self.interpolation})"
+            geometry = (
+                f"the centre, {percent(height / box_height)} of the side, resized to {size} px ({self.interpolation})"
+            )
         else:
             geometry = f"shorter side to {box} px ({self.interpolation}), the centre {size} px of it"
         mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.names import composed
 from pocketvision.data.splits import saved_splits
 from pocketvision.data.stratify import key
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 RECORD, SPLITS = "state/data.json", "splits.json"  # in a run folder
 SKETCHED = 64  # images of the train split that a network remembers

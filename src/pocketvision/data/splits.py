@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.names import composed
 from pocketvision.data.stratify import bundles, count, hold_out, key
 from pocketvision.errors import InputError
 from pocketvision.files import write_atomic
+from pocketvision.units import counted
 
 FORMAT = 1
 HELD_OUT = 0.2  # the share of the images

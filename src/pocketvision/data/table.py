@@ -7,13 +7,14 @@ import codecs
 from typing import NamedTuple
 
 from pocketvision.data.csvrows import read_rows
-from pocketvision.data.dataset import Task, counted
+from pocketvision.data.dataset import Task
 from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.labelcells import RESERVED, read_labels
 from pocketvision.data.names import composed
 from pocketvision.data.tablepaths import advice, look_up
 from pocketvision.data.tree import Tree
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 
 class Labelled(NamedTuple):

@@ -22,6 +22,7 @@ from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
 from pocketvision.network import Network
 from pocketvision.progress import say
+from pocketvision.report.text import percent
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes import torch as torch_runtime
 from pocketvision.scores import MultilabelEvaluation
@@ -106,7 +107,10 @@ class Delivery:
             return net
         seconds = max(RESERVE * self.settings["seconds"], self.settings["seconds"] - self.trained.seconds)
         if self.show:
-            say(f"{own} px -> {side} px: from {before:.1%} to {found.value:.1%}; training it further at {side} px")
+            say(
+                f"{own} px -> {side} px: from {percent(before)} to {percent(found.value)}; training it further at "
+                f"{side} px"
+            )
         before_it = copy.deepcopy(net.state_dict())
         # Named by the training before too, so that one that was continued begins a new one.
         state = self.out / "state" / f"fine-tuning-{side}-after-{len(self.trained.epochs)}"

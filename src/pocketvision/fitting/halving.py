@@ -16,6 +16,7 @@ from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.errors import InputError
 from pocketvision.fitting.candidates import Candidate
 from pocketvision.training.recipe import Recipe
+from pocketvision.units import percent
 
 LEAST_IMAGES = 2000  # below, a validation split cannot tell contenders apart
 LEAST_SECONDS = 180.0  # of training: below, all of it goes to the first choice
@@ -169,4 +170,4 @@ def explain_halving(pool: Sequence[Contender], winner: Contender, known: Sequenc
 
 def _accuracy(row: Mapping[str, Any]) -> str:
     share = row.get("val_top1", row.get("val_map"))
-    return "diverged" if share is None else f"{share:.1%}"
+    return "diverged" if share is None else percent(share)

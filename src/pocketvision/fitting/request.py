@@ -19,7 +19,7 @@ from pocketvision.runtimes.cores import check_threads
 from pocketvision.training.device import require_device
 from pocketvision.training.loggers import check_loggers
 from pocketvision.training.recipe import Recipe, parse_settings
-from pocketvision.units import parse_budget, parse_duration
+from pocketvision.units import counted, parse_budget, parse_duration
 from pocketvision.validation import check_dials, require_family, require_threads
 
 
@@ -91,7 +91,7 @@ def check_train(
     given = {**parse_settings(settings), "epochs": epochs, "lr": lr}
     Recipe(**{name: value for name, value in given.items() if value is not None})
     if folds is not None and folds < 2:
-        raise InputError(f"{folds} folds: give 2 or more, such as 5")
+        raise InputError(f"{counted(folds, 'fold')}: give 2 or more, such as 5")
     if folds is not None and more_time is not None:
         raise InputError("--more-time and --folds do not go together: leave one out")
     require_device(device)

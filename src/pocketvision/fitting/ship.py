@@ -31,6 +31,7 @@ from pocketvision.network import Network
 from pocketvision.report.text import percent
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes import torch as torch_runtime
+from pocketvision.units import counted
 
 STEP = 8  # px between two resolutions that are tried
 REACH = 1.3  # how far above the resolution of training, as a factor; below, down to half of it
@@ -234,7 +235,7 @@ def explain_resolution(own: int, shipping: Shipping, shipped: int, split_name: s
         middle = percent(shipping.resolution / shipping.resize, 0)
         notes.append(
             f"The network is shown the middle {middle} of the picture's shorter "
-            f"side: of {len(shipping.crops)} crops, none had a lower validation loss beyond chance."
+            f"side: of {counted(len(shipping.crops), 'crop')}, none had a lower validation loss beyond chance."
         )
     if shipping.resolution > own:
         notes.append(

@@ -14,6 +14,7 @@ from pocketvision.data.dataset import Sample
 from pocketvision.data.decode import blaming
 from pocketvision.errors import InputError
 from pocketvision.progress import say
+from pocketvision.units import counted
 
 if TYPE_CHECKING:
     from pocketvision.weights import Weights
@@ -55,7 +56,8 @@ def input_channels(looked: Survey, weights: Weights | None) -> int:
         return looked.channels
     if weights.channels not in (1, 3):
         raise InputError(
-            f"{weights.source} was trained on {weights.channels} channels, the images have {looked.channels}: give "
+            f"{weights.source} was trained on {counted(weights.channels, 'channel')}, the images have "
+            f"{looked.channels}: give "
             "weights of 1 or 3 channels, or train without"
         )
     if weights.channels == 1:

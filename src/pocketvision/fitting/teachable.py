@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from pocketvision.fitting.candidates import Candidate
 from pocketvision.training.recipe import Recipe
+from pocketvision.units import counted
 
 LEAST_STEPS = 200  # from scratch; with more, the preferred network is taken
 LEAST_FINE_TUNING = 20  # steps from pretrained weights, in which the classifier alone is new
@@ -33,7 +34,8 @@ class Teachable:
     def reason(self, first: Candidate) -> str:
         """Why it is not `first`, which published accuracy prefers, in words."""
         return (
-            f"{first.name} would be trained for {self.steps[first]} steps in this time, too few to learn much; "
+            f"{first.name} would be trained for {counted(self.steps[first], 'step')} in this time, too few to "
+            "learn much; "
             f"{self.best.name} for {self.steps[self.best]}, so it is trained instead."
         )
 

@@ -15,6 +15,7 @@ from pocketvision.fitting.accuracy import Judgement, shortfalls
 from pocketvision.fitting.budget import is_kept
 from pocketvision.fitting.lost import Lost
 from pocketvision.measure.latency import Latency
+from pocketvision.units import counted
 
 LONGER, LONGEST = 3, 30  # times as much training as there was: less would hardly show, more is another day's
 FEW = 10  # images of a class, in all: with fewer there are none to learn from and to judge by
@@ -129,7 +130,7 @@ def _accuracy_help(run: _Run) -> tuple[str, str]:
         longer = min(LONGEST, max(LONGER, planned / max(done, planned / LONGEST)))
         seconds = longer * settings["seconds"]
         seconds = float(60 * math.ceil(seconds / 60) if seconds > 120 else round(seconds))
-        text = f"training longer (there was time for {done:.3g} of {planned} epochs)"
+        text = f"training longer (there was time for {done:.3g} of {counted(planned, 'epoch')})"
         return text, fit_command(settings, run.out, "--more-time", _duration(seconds))
     if not settings["pretrained"] and run.verdict["channels"] == 3:
         weights = {**settings, "pretrained": "auto"}

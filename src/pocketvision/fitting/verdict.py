@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pocketvision import __version__
-from pocketvision.data.dataset import Dataset, Sample, counted
+from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.splits import class_counts
@@ -26,6 +26,7 @@ from pocketvision.measure.machine import machine
 from pocketvision.network import Network
 from pocketvision.scores import MultilabelEvaluation
 from pocketvision.training.history import History
+from pocketvision.units import counted
 
 
 def make_report(
@@ -179,7 +180,7 @@ def _few(shipped: Shipped, crossed: Crossed | None, dataset: Dataset, model: str
         weights = ["--pretrained", pretrained] if pretrained else []
         command = shlex.join(["pocketvision", "train", dataset.source, "--model", model, *weights, "--folds", "5"])
         notes.append(
-            f"{len(held_out)} held-out images say little about the accuracy: '{command}' holds out every image once, "
-            "and then trains on all of them."
+            f"{counted(len(held_out), 'held-out image says', 'held-out images say')} little about the accuracy. This "
+            f"holds out every image once, and then trains on all of them: {command}"
         )
     return notes

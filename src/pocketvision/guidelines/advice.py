@@ -8,6 +8,7 @@ from typing import Any
 from pocketvision.guidelines.sentences import SENTENCES
 from pocketvision.guidelines.verdict import BAND, LOOKS
 from pocketvision.guidelines.words import Numbers
+from pocketvision.units import counted
 
 RUNTIMES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch", "openvino": "OpenVINO", "litert": "LiteRT"}
 
@@ -18,7 +19,7 @@ def advice(
     """`[{name, sentence}]`, one for each claim, in their order."""
     by_name = {table["name"]: table for table in tables}
     verdicts = {claim["name"]: claim["verdict"] for claim in claims}
-    place = f"on this CPU with {RUNTIMES.get(runtime, runtime)} on {threads} thread{'s' * (threads != 1)}"
+    place = f"on this CPU with {RUNTIMES.get(runtime, runtime)} on {counted(threads, 'thread')}"
     said = []
     for claim in claims:
         if claim["verdict"] in ("holds", "does not hold"):

@@ -22,6 +22,7 @@ from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.quiet import turn_seconds
 from pocketvision.network import build
 from pocketvision.runtimes import get_runtime
+from pocketvision.units import percent
 
 if TYPE_CHECKING:
     from pocketvision.network import Network
@@ -111,7 +112,9 @@ def is_right(times: Times, key: Key, answer: NDArray[np.float32]) -> bool:
     if comparable and not wrong:
         times.max_error = max(times.max_error, share)
         return True
-    off = f"off by {share:.0%} of the range of PyTorch's" if comparable else "NaN, infinite, or of another shape"
+    off = (
+        f"off by {percent(share, 0)} of the range of PyTorch's" if comparable else "NaN, infinite, or of another shape"
+    )
     times.wrong[key] = f"the answer is wrong ({off})"
     del times.ms[key]
     return False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pocketvision.measure.pieces import Piece
 from pocketvision.measure.rowtimes import SHAKY, RowTime
 from pocketvision.spec import Spec
+from pocketvision.units import percent
 
 GUESS_ERROR = 0.3  # of a piece's time that was guessed from another's
 
@@ -49,7 +50,7 @@ class Check:
         p = self.prediction
         return (
             f"{self.name}: predicted {p.ms:.3g} ms ({p.low:.3g} to {p.high:.3g}), measured {self.measured:.3g} ms "
-            f"({self.low:.3g} to {self.high:.3g}), error {self.error:+.1%}; "
+            f"({self.low:.3g} to {self.high:.3g}), error {'+' * (self.error >= 0)}{percent(self.error)}; "
             f"this machine now takes {self.drift:.2f} of the time that it took for the table"
         )
 

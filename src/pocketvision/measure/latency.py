@@ -30,6 +30,7 @@ from pocketvision.measure.quiet import (
     quantile_interval,
     turn_seconds,
 )
+from pocketvision.units import counted
 
 CONFIDENCE = 0.95
 LEAST_ROUNDS = 6  # below, no order statistics bound the median with 95 %: 2 * (1/2)^5 is 6 %
@@ -108,7 +109,10 @@ def time_interleaved(
     The summary of what `take_rounds` measures, which see. InputError for fewer than 6 rounds.
     """
     if rounds < LEAST_ROUNDS:
-        raise InputError(f"{rounds} rounds are too few for a confidence interval: give at least {LEAST_ROUNDS}")
+        raise InputError(
+            f"{counted(rounds, 'round is', 'rounds are')} too few for a confidence interval: give at least "
+            f"{LEAST_ROUNDS}"
+        )
     taken = take_rounds(calls, threads, rounds, seconds, warmup, narrow, limit, seed)
     return {name: summarise(turns) for name, turns in taken.items()}
 

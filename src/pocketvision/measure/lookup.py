@@ -28,7 +28,7 @@ from pocketvision.progress import Steps, say
 from pocketvision.runtimes import get_runtime
 from pocketvision.runtimes.cores import check_threads
 from pocketvision.spec import Spec
-from pocketvision.units import counted
+from pocketvision.units import counted, percent
 
 FORMAT_VERSION = 3
 FINGERPRINT = ("cpu", "architecture", "instructions", "cores")  # of `machine()`: what another machine has otherwise
@@ -235,8 +235,8 @@ class LatencyTable:
             return f"latency table of {rows}; too few whole networks to know the error of predictions"
         return (
             f"latency table of {rows} in {self.runtime} {self.version}, {counted(self.threads, 'thread')}: "
-            f"predictions are off by {error.median:.1%} (median) and {error.p95:.1%} (95th percentile) for "
-            f"{error.networks} whole networks, each left out of the fit"
+            f"predictions are off by {percent(error.median)} (median) and {percent(error.p95)} (95th percentile) for "
+            f"{counted(error.networks, 'whole network')}, each left out of the fit"
         )
 
 

@@ -14,6 +14,7 @@ from pocketvision.measure.spent import Spent, total
 from pocketvision.measure.training import TrainingMemory, count_training
 from pocketvision.network import Network, require_network
 from pocketvision.runtimes.cores import check_threads, usable_cores
+from pocketvision.units import counted, percent
 from pocketvision.validation import require_profiled
 
 FAR = 0.1  # a gap beyond this deserves a note
@@ -103,12 +104,13 @@ def notes(spent: Spent, here: dict[str, Any]) -> list[str]:
     if abs(gap) > FAR:
         said.append(
             f"the rows with input and output take {spent.sum_ms:.3g} ms, the whole network {spent.whole.median_ms:.3g} "
-            f"ms: {abs(gap):.0%} apart".replace("%", " %")
+            f"ms: {percent(abs(gap), 0)} apart"
         )
     load = (here["load"] or [0.0])[0]
     if load > here["cores"] / 2:
         said.append(
-            f"the machine was busy (load {load:.1f} on {here['cores']} cores): the parts were timed in other "
+            f"the machine was busy (load {load:.1f} on {counted(here['cores'], 'core')}): the parts were timed in "
+            "other "
             "calls than the whole; measure again when it is idle"
         )
     return said

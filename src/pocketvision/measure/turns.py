@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from pocketvision.errors import InputError
 from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.latency import LEAST_ROUNDS, Key, Turn, in_turn
+from pocketvision.units import counted
 
 
 def take_turns(
@@ -20,7 +21,10 @@ def take_turns(
 ) -> tuple[dict[Key, list[list[TimedCall]]], dict[Key, str]]:
     """The rounds of `in_turn`, with the reasons of those that failed as text. InputError for fewer than 6 rounds."""
     if rounds < LEAST_ROUNDS:
-        raise InputError(f"{rounds} rounds are too few for a confidence interval: give at least {LEAST_ROUNDS}")
+        raise InputError(
+            f"{counted(rounds, 'round is', 'rounds are')} too few for a confidence interval: give at least "
+            f"{LEAST_ROUNDS}"
+        )
     taken, failed = in_turn(turns, rounds, narrow, limit, seed, done)
     return taken, {key: str(error) for key, error in failed.items()}
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from pocketvision.measure.pin import busy_ticks
+from pocketvision.units import counted, percent
 
 SPINS = 20_000
 BUSY = 0.25  # cores' worth of other programs' work that is worth a word
@@ -78,12 +79,14 @@ def warnings(load: Mapping[str, Mapping[str, Any]], rows: Iterable[Mapping[str, 
     waited = [row["disturbed"] for row in timed if row["disturbed"] is not None]
     if busy > BUSY and waited:
         said.append(
-            f"other programs used {busy:.1f} of {cores} cores: {max(waited):.0%} of the calls at most waited for one "
+            f"other programs used {busy:.1f} of {counted(cores, 'core')}: {percent(max(waited), 0)} of the calls "
+            "at most waited for one "
             "and are left out or corrected; the wall time beside is as they came"
         )
     elif busy > BUSY:
         said.append(
-            f"other programs used {busy:.1f} of {cores} cores: the times are longer and less steady than they would be "
+            f"other programs used {busy:.1f} of {counted(cores, 'core')}: the times are longer and less steady "
+            "than they would be "
             "on a quiet machine"
         )
     for row in timed:
@@ -104,7 +107,9 @@ def warnings(load: Mapping[str, Mapping[str, Any]], rows: Iterable[Mapping[str, 
     for (runtime, threads), each in groups.items():
         cpus = median(each)
         if threads > cores:
-            said.append(f"{runtime}: {threads} threads asked for on {cores} cores: they wait for each other")
+            said.append(
+                f"{runtime}: {threads_of(threads)} asked for on {counted(cores, 'core')}: they wait for each other"
+            )
         # On a busy machine threads wait for a core: nothing follows about the runtime.
         elif (threads > 1 and cpus < TOO_FEW * threads and busy <= BUSY) or cpus > TOO_MANY * threads:
             said.append(f"{runtime}: {threads_of(threads)} asked for, {cpus:.1f} used")
@@ -113,4 +118,4 @@ def warnings(load: Mapping[str, Mapping[str, Any]], rows: Iterable[Mapping[str, 
 
 def threads_of(count: int) -> str:
     """`1 thread`, `2 threads`."""
-    return f"{count} thread{'s' * (count != 1)}"
+    return counted(count, "thread")

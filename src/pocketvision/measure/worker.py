@@ -42,6 +42,7 @@ from pocketvision.measure.pin import pinned
 from pocketvision.measure.pixels import random_pixels
 from pocketvision.measure.rowtimes import Clocked, open_clocked, row_times
 from pocketvision.runtimes import Runnable, get_runtime, installed_runtimes
+from pocketvision.units import counted
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
@@ -132,7 +133,9 @@ class Worker:
         """Pin this process for its life: engines start their threads where it is."""
         if self.threads:
             if threads != self.threads:
-                message = f"this worker runs {self.threads} threads, not {threads}: one process per thread count"
+                message = (
+                    f"this worker runs {counted(self.threads, 'thread')}, not {threads}: one process per thread count"
+                )
                 raise InputError(message)
             return
         self.threads = threads

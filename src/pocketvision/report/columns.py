@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pocketvision.units import counted
+
 from . import text
 
 Format = str | Callable[[Any], str]
@@ -175,7 +177,7 @@ MACHINE_FACTS: Columns = (
 
 def machine_peaks(threads: Sequence[str]) -> Columns:
     """The columns of the machine's peaks: one for each number of threads, with its unit in the cell."""
-    middle = [(count, f"{count} thread{'s' if count != '1' else ''}", _bare) for count in threads]
+    middle = [(count, counted(int(count), "thread"), _bare) for count in threads]
     return (("what", "peak", _bare), *middle, ("source", "measured with", _bare))
 
 

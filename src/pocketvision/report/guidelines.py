@@ -86,7 +86,7 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     load = f"load {machine['load'][0]:.1f}, " if machine["load"] else ""
     yield ""
     yield (
-        f"{machine['cpu']}, {threads} thread{'s' * (threads != 1)}, {report['runtime']} {report['version']}, "
+        f"{machine['cpu']}, {text.counted(threads, 'thread')}, {report['runtime']} {report['version']}, "
         f"{load}{machine['time']}, {text.duration(report['seconds'])}."
     )
     yield report["rule"]
@@ -102,7 +102,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     parts += [_markdown_line(line, GUIDELINES) for line in guidelines(report)]
     for table in report["experiments"]:
         columns, rows = experiment(table)
-        parts += ["", f"**{table['name']}.** {table['title']}; {table['rounds']} rounds.", ""]
+        parts += ["", f"**{table['name']}.** {table['title']}; {text.counted(table['rounds'], 'round')}.", ""]
         parts += ["| " + " | ".join(heading for _, heading, _ in columns) + " |", "|---" * len(columns) + "|"]
         parts += [_markdown_line(row, columns) for row in rows]
         parts += ["", table["note"]] if table["note"] else []

@@ -84,7 +84,7 @@ def has_ceilings(profile: Mapping[str, Any]) -> bool:
 
 def title(profile: Mapping[str, Any]) -> str:
     """`mobilenet_v2 in onnxruntime, 1 thread: 5.42 ms`."""
-    threads = f"{profile['threads']} thread{'s' if profile['threads'] != 1 else ''}"
+    threads = text.counted(profile["threads"], "thread")
     return f"{profile['model']} in {profile['runtime']}, {threads}: {text.milliseconds(profile['ms'])}"
 
 

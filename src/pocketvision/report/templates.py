@@ -16,6 +16,7 @@ FILTERS = (
     "percent",
     "percent_interval",
     "count",
+    "counted",
     "size",
     "whole",
     "duration",
@@ -40,4 +41,4 @@ def environment(**more: Callable[..., str]) -> Environment:
 
 def unbroken(formatter: Callable[..., str]) -> Callable[..., str]:
     """The formatter with spaces at which a browser breaks no line (but after a comma): a number stays with its unit."""
-    return lambda value: formatter(value).replace(" ", "\u00a0").replace(",\u00a0", ", ")
+    return lambda *values: formatter(*values).replace(" ", "\u00a0").replace(",\u00a0", ", ")

@@ -11,6 +11,8 @@ import re
 from numbers import Real
 from typing import Any
 
+from pocketvision import units
+
 MISSING = "–"
 GROUP = "\u202f"  # between thousands: narrow, and no line ends there
 
@@ -55,13 +57,9 @@ def limit(value: object) -> str:
 
 
 def percent(value: object, decimals: int = 1) -> str:
-    """A fraction in 0..1 as per cent: `98.3 %`. Only 1 itself is 100 %: 0.9999 takes more decimals instead."""
+    """A fraction in 0..1 as per cent: `98.3 %`, as of `units.percent`."""
     x = number(value)
-    if x is None:
-        return MISSING
-    while x < 1 and decimals < 6 and round(100 * x, decimals) >= 100:
-        decimals += 1
-    return f"{100 * x:.{decimals}f} %"
+    return MISSING if x is None else units.percent(x, decimals)
 
 
 def percent_interval(value: object) -> str:
@@ -100,6 +98,12 @@ def whole(value: object) -> str:
     """An integer with thin groups, as in 1 281 167."""
     x = number(value)
     return MISSING if x is None else f"{round(x):,}".replace(",", GROUP)
+
+
+def counted(value: object, one: str, many: str = "") -> str:
+    """`1 image`, `1 797 images`; `many` where it is not `one` with an s."""
+    x = number(value)
+    return MISSING if x is None else f"{whole(x)} {units.noun(round(x), one, many)}"
 
 
 def duration(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from .text import limit, milliseconds, number, pair, percent, plain, resolution, significant, whole
+from .text import counted, limit, milliseconds, number, pair, percent, plain, resolution, significant, whole
 
 # Two runtimes that compute the same network in float32 differ by rounding only; more than this is another network.
 MAX_ABS_ERROR = 1e-4
@@ -61,14 +61,9 @@ def budget(verdict: Mapping[str, Any]) -> Statement:
 def where_measured(verdict: Mapping[str, Any]) -> str:
     """`one image in ONNX Runtime, 1 thread`, and where it was another device, ` on ssh://pi`."""
     threads = number(verdict.get("threads"))
-    said = "" if not threads else f", {whole(threads)} thread" + ("s" if threads != 1 else "")
+    said = f", {counted(threads, 'thread')}" if threads else ""
     place = f" on {verdict['device']}" if verdict.get("device") else ""
     return f"one image in {runtime_name(verdict.get('runtime'))}{said}{place}"
-
-
-def images_of(number: float) -> str:
-    """`1 image`, `360 images`."""
-    return f"{whole(number)} image" + ("s" if number != 1 else "")
 
 
 def split_images(verdict: Mapping[str, Any]) -> str:
@@ -76,8 +71,8 @@ def split_images(verdict: Mapping[str, Any]) -> str:
     images = number(verdict.get("images"))
     split = verdict.get("split")
     if images is not None and str(split).endswith(" folds"):
-        return f"{images_of(images)}, each held out once in {split}"
-    return "" if images is None else images_of(images) + (f" of the {split} split" if split else "")
+        return f"{counted(images, 'image')}, each held out once in {split}"
+    return "" if images is None else counted(images, "image") + (f" of the {split} split" if split else "")
 
 
 def export(check: Mapping[str, Any]) -> Statement:
@@ -89,8 +84,8 @@ def export(check: Mapping[str, Any]) -> Statement:
     said = []
     if agreement is not None and images:
         same = round(agreement * images)
-        every = "the one image" if images == 1 else f"all {images_of(images)}"
-        some = f"{whole(same)} of {images_of(images)}"
+        every = "the one image" if images == 1 else f"all {counted(images, 'image')}"
+        some = f"{whole(same)} of {counted(images, 'image')}"
         said.append(f"the same answer on {every if same == images and agreement == 1 else some}")
     elif agreement is not None:
         said.append(f"the same answer on {percent(agreement, 2)} of the images")
@@ -118,7 +113,7 @@ def rejection(calibration: Mapping[str, Any]) -> str:
     if left is None or right is None:
         return ""
     said = (
-        f'Below {percent(threshold)} it says "unsure": that sets {whole(images - left)} of {images_of(images)} '
+        f'Below {percent(threshold)} it says "unsure": that sets {whole(images - left)} of {counted(images, "image")} '
         f"aside ({percent((images - left) / images)})"
     )
     if not left:

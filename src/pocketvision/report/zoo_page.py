@@ -58,7 +58,7 @@ def headline(zoo: Zoo) -> str:
     """The finding as a sentence without its full stop."""
     pairs = zoo["pairs"]
     if not pairs["total"]:
-        return f"{len(zoo['rows'])} network{'s' * (len(zoo['rows']) != 1)} timed, no pair to compare"
+        return f"{text.counted(len(zoo['rows']), 'network')} timed, no pair to compare"
     if not pairs["wrong"]:
         within_noise = "no pair of networks wrongly, beyond noise"
         return f"Multiply-adds order {within_noise if pairs['unclear'] else 'every pair of networks as time does'}"
@@ -70,7 +70,7 @@ def lede(zoo: Zoo) -> str:
     pairs, rows = zoo["pairs"], zoo["rows"]
     if not pairs["total"]:
         return f"Measured {where(zoo)}."
-    said = f"Of the {text.whole(pairs['total'])} pairs among {len(rows)} networks, "
+    said = f"Of the {text.counted(pairs['total'], 'pair')} among {len(rows)} networks, "
     if pairs["wrong"]:
         said += (
             f"in {text.whole(pairs['wrong'])} the network with fewer multiply-adds takes longer, beyond noise, "
@@ -96,7 +96,7 @@ def pair_in_words(pair: Mapping[str, Any]) -> str:
 
 def where(zoo: Zoo) -> str:
     """`in onnxruntime 1.23.0 on 1 thread of Intel ...`."""
-    threads = f"{zoo['threads']} thread{'s' * (zoo['threads'] != 1)}"
+    threads = text.counted(zoo["threads"], "thread")
     return f"in {zoo['runtime']} {zoo['version'] or ''}".rstrip() + f" on {threads} of {zoo['machine']['cpu']}"
 
 

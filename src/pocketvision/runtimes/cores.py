@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pocketvision.errors import InputError
+from pocketvision.units import counted
 
 
 def usable_cores() -> int:
@@ -23,7 +24,7 @@ def check_threads(threads: int, cores: int | None = None, where: str = "") -> No
     usable = cores or usable_cores()
     if threads > usable:
         process = f"a process on {where}" if where else "this process"
-        raise InputError(f"cannot use {threads} threads: {process} may use {usable} core{'s' * (usable != 1)}")
+        raise InputError(f"cannot use {counted(threads, 'thread')}: {process} may use {counted(usable, 'core')}")
 
 
 def _quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pocketvision.files import write_atomic
 from pocketvision.training.recipe import Recipe
+from pocketvision.units import percent
 
 METRICS_FILE = "metrics.csv"
 # In "multilabel" val_map stands in place of val_top1.
@@ -81,7 +82,9 @@ class History:
         """The last epoch in a few words."""
         last = self.epochs[-1]
         score = last.get("val_top1", last.get("val_map"))
-        return f"epoch {last['epoch']} loss {last['train_loss']:.3f}" + ("" if score is None else f", val {score:.1%}")
+        return f"epoch {last['epoch']} loss {last['train_loss']:.3f}" + (
+            "" if score is None else f", val {percent(score)}"
+        )
 
     def write(self, out: Path) -> None:
         """The whole history as CSV, rewritten after each epoch so that it never holds half a line."""

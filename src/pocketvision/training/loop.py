@@ -28,6 +28,7 @@ from pocketvision.training.speed import Speeds, measure
 from pocketvision.training.state import read_notes
 from pocketvision.training.step import Step
 from pocketvision.training.threads import restored_threads, thread_counts, use_threads
+from pocketvision.units import counted, noun
 
 READING = 0.3  # of the time given: where reading all images takes longer, each is read when it is needed
 STATE_FILE = "state/training.safetensors"
@@ -111,7 +112,8 @@ class Trainer:
             ) from None
         if planned.epoch_steps != len(self.train_batches):
             raise InputError(
-                f"{state} is of a run with other images (an epoch had {planned.epoch_steps:,} steps, now it has "
+                f"{state} is of a run with other images (an epoch had {counted(planned.epoch_steps, 'step')}, now "
+                "it has "
                 f"{len(self.train_batches):,}): start it again with --fresh"
             )
         history.seconds = max(history.seconds, lost.seconds if lost else 0.0)
@@ -153,7 +155,7 @@ class Trainer:
             epochs = planned.epochs - first
             say(
                 f"{found.images:.0f} images/s in training ({found.data:.0f} images/s of data): "
-                f"{round(epochs, None if epochs >= 10 else 2):g} epoch{'s' * (epochs != 1)}, "
+                f"{round(epochs, None if epochs >= 10 else 2):g} {noun(epochs, 'epoch')}, "
                 f"about {duration(planned.seconds(self.recipe))}"
             )
         return self.together(planned)

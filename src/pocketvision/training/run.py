@@ -24,6 +24,7 @@ from pocketvision.training.pace import Pace
 from pocketvision.training.plan import Plan, replan, sides, size_share
 from pocketvision.training.state import load_state, save_state
 from pocketvision.training.threads import ThreadWatch
+from pocketvision.units import counted
 
 if TYPE_CHECKING:
     from pocketvision.training.loop import Trainer
@@ -64,7 +65,8 @@ class Run:
             self.trainer.threads = min(notes["threads"], max(self.trainer.thread_counts))
         if self.trainer.threads != notes["threads"] and self.trainer.show:
             say(
-                f"the run was begun with {notes['threads']} threads and goes on with {self.trainer.threads}: "
+                f"the run was begun with {counted(notes['threads'], 'thread')} and goes on with "
+                f"{self.trainer.threads}: "
                 "the last digits of its sums differ from those of an unbroken run"
             )
 

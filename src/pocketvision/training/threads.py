@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 import torch
 
+from pocketvision.units import counted
+
 NEARLY = 0.95  # of the best speed: fewer threads that reach it are taken
 CHANGED = 2.0  # a speed that has fallen or risen by this factor is measured again with each number of threads
 WINDOW, TRIAL = 3.0, 1.0  # seconds over which a speed is looked at; and that each number of threads is tried for
@@ -74,7 +76,7 @@ def explain(rates: Mapping[int, float]) -> str:
 
 
 def _named(count: int) -> str:
-    return f"{count} thread{'s' * (count != 1)}"
+    return counted(count, "thread")
 
 
 class ThreadWatch:

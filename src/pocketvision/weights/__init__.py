@@ -13,6 +13,7 @@ from pocketvision.errors import InputError
 from pocketvision.network import Network, build_meta
 from pocketvision.progress import say
 from pocketvision.spec import Spec
+from pocketvision.units import counted
 from pocketvision.weights.check import answer_alike
 from pocketvision.weights.file import fill, load, save
 from pocketvision.weights.source import Weights, open_weights
@@ -90,7 +91,8 @@ def _adapt_classifier(tensors: dict[str, Tensor], net: Network, weights: Weights
         return len(tensors[CLASSIFIER + "bias"]) == (0 if bias is None else len(bias))
     if not named:
         raise InputError(
-            f"{weights.source} has {trained} classes, {net.spec.name} {wanted}: give --classes {trained}, "
+            f"{weights.source} has {counted(trained, 'class', 'classes')}, {net.spec.name} {wanted}: give "
+            f"--classes {trained}, "
             "or class names to train for"
         )
     for name in ("weight", "bias"):
@@ -115,8 +117,8 @@ def _adapt_stem(tensors: dict[str, Tensor], net: Network, source: str) -> bool:
     trained = tensors[stem].shape[1]
     if (trained, net.spec.channels) != (COLOURS, 1):
         raise InputError(
-            f"{source} has {trained} input channels, the network {net.spec.channels}: give --channels {trained}"
-            + (" or 1" if trained == COLOURS else "")
+            f"{source} has {counted(trained, 'input channel')}, the network {net.spec.channels}: give --channels "
+            f"{trained}" + (" or 1" if trained == COLOURS else "")
         )
     say(f"{source} was trained on colours: grey images are seen with the sum of its first filters")
     # A grey image given to all three colour filters at once: their sum sees the same picture.

@@ -9,6 +9,7 @@ from torch import nn
 
 from pocketvision.errors import InputError
 from pocketvision.network import Network
+from pocketvision.units import counted, percent
 
 SIDE = 224  # px: what every library's networks take
 TOLERANCE = 1e-3  # of the largest logit; the same sums in another order differ by 1e-6
@@ -25,11 +26,14 @@ def answer_alike(net: Network, module: nn.Module, source: str) -> None:
     theirs = getattr(theirs, "logits", theirs)
     ours = _evaluated(net, image)
     if not isinstance(theirs, torch.Tensor) or theirs.shape != ours.shape:
-        raise InputError(f"{source} does not answer with {ours.shape[1]} logits: it cannot become {net.spec.name}")
+        raise InputError(
+            f"{source} does not answer with {counted(ours.shape[1], 'logit')}: it cannot become {net.spec.name}"
+        )
     error = ((ours - theirs.to(ours)).abs().max() / theirs.abs().max()).item()
     if not error < TOLERANCE:
         raise InputError(
-            f"{source} has the tensors of {net.spec.name} but answers differently, by {error:.0%}: a variant (strides, "
+            f"{source} has the tensors of {net.spec.name} but answers differently, by {percent(error, 0)}: a "
+            "variant (strides, "
             "activation, pooling) that pocketvision does not have"
         )
 

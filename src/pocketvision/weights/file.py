@@ -24,6 +24,7 @@ from pocketvision.files import require_path_like, write_atomic
 from pocketvision.finite import require_finite
 from pocketvision.network import Network, build_meta, require_network
 from pocketvision.spec import Spec
+from pocketvision.units import counted
 from pocketvision.weights.convert import by_our_names
 
 FORMAT_VERSION, RENAMED_VERSION = 1, 2
@@ -90,7 +91,10 @@ def load(path: str | Path) -> Network:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} has a damaged description ({error}); write it again or take another copy") from None
     if len(classes) != spec.head.classes:
-        raise InputError(f"{path} names {len(classes)} classes, but its network has {spec.head.classes} outputs")
+        raise InputError(
+            f"{path} names {counted(len(classes), 'class', 'classes')}, but its network has "
+            f"{counted(spec.head.classes, 'output')}"
+        )
     require_finite(tensors, str(path))
     net.classes, net.task = classes, task
     fill(net, tensors, str(path))
@@ -121,10 +125,12 @@ def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
     if wrong:
         name = wrong[0]
         shapes = f"{tuple(tensors[name].shape)}, {net.spec.name} needs {tuple(wanted[name].shape)}"
-        raise InputError(f"{source} does not fit {net.spec.name}: {name} is {shapes} ({len(wrong)} such tensors)")
+        raise InputError(
+            f"{source} does not fit {net.spec.name}: {name} is {shapes} ({counted(len(wrong), 'such tensor')})"
+        )
     if missing or extra:
         parts = [f"- {name}" for name in missing[:3]] + [f"+ {name}" for name in extra[:3]]
-        counts = f"{len(missing)} tensors missing (-), {len(extra)} not used (+)"
+        counts = f"{counted(len(missing), 'tensor')} missing (-), {len(extra)} not used (+)"
         raise InputError(f"{source} does not fit {net.spec.name}: {counts}: {', '.join(parts)}")
     for name, own in wanted.items():
         if own.is_floating_point() and not tensors[name].is_floating_point():

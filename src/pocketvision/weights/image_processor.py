@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketvision.errors import InputError
+<<<<<<< HEAD
 from pocketvision.weights.looks import Looks, Size, numbers
+=======
+from pocketvision.units import counted
+from pocketvision.weights.looks import Looks, Size
+>>>>>>> 6c97945 (One way to write percent (with a space) and one helper for singular and plural)
 
 RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # Pillow's numbers
 HONOURED = {
@@ -72,7 +77,7 @@ def _statistics(config: Mapping[str, Any], channels: int) -> tuple[tuple[float, 
         values = numbers(f"{key} of its image processor", given, positive=key == "image_std")
         values = values if isinstance(given, list | tuple) else values * channels
         if len(values) != channels:
-            raise InputError(f"images of {len(values)} channels for a network of {channels}")
+            raise InputError(f"images of {counted(len(values), 'channel')} for a network of {channels}")
         found.append(values if config.get("do_normalize", True) else (nothing,) * channels)
     (factor,) = numbers("rescale_factor of its image processor", config.get("rescale_factor", 1 / 255), positive=True)
     factor = factor * 255 if config.get("do_rescale", True) else 255.0

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pocketvision.errors import InputError
 from pocketvision.files import read_whole
+from pocketvision.units import counted
 from pocketvision.weights.flatbuffer import Bytes, Table
 from pocketvision.weights.tflite_operators import CUSTOM, OPERATORS
 
@@ -135,7 +136,7 @@ class _Reader:
     def read(self) -> TFLite:
         inputs, outputs = self.graph.array(1, "<i4").tolist(), self.graph.array(2, "<i4").tolist()
         if not inputs or not outputs:
-            raise ValueError(f"a network with {len(inputs)} inputs and {len(outputs)} outputs")
+            raise ValueError(f"a network with {counted(len(inputs), 'input')} and {counted(len(outputs), 'output')}")
         image = self.tensor(inputs[0])
         shape = self.shape(image)
         if len(shape) != 4 or shape[0] != 1:
@@ -159,7 +160,7 @@ class _Reader:
         name = self.name_of(operator)
         inputs, outputs = operator.array(1, "<i4").tolist(), operator.array(2, "<i4").tolist()
         if not inputs or len(outputs) != 1:
-            raise ValueError(f"a {name} with {len(inputs)} inputs and {len(outputs)} outputs")
+            raise ValueError(f"a {name} with {counted(len(inputs), 'input')} and {counted(len(outputs), 'output')}")
         constants = frozenset(index for index in inputs if index >= 0 and self.is_constant(index))
         if name == "DEQUANTIZE" and inputs[0] in constants:
             self.unpacked[outputs[0]] = inputs[0]
@@ -189,7 +190,7 @@ class _Reader:
 
     def layer(self, operator: Table, kind: Kind, inputs: list[int], output: Table) -> Layer:
         if len(inputs) < 2:
-            raise ValueError(f"a {kind} layer with {len(inputs)} inputs")
+            raise ValueError(f"a {kind} layer with {counted(len(inputs), 'input')}")
         options = operator.table(4)
         activation = options.number(_ACTIVATION_FIELD[kind], "<b")
         if activation not in _ACTIVATIONS:
@@ -209,7 +210,7 @@ class _Reader:
         has_bias = len(inputs) > 2 and inputs[2] >= 0
         bias = self.numbers(inputs[2]) if has_bias else torch.zeros(len(weight))
         if bias.shape != weight.shape[:1]:
-            raise ValueError(f"{tuple(bias.shape)} biases for {len(weight)} channels")
+            raise ValueError(f"{tuple(bias.shape)} biases for {counted(len(weight), 'channel')}")
         output_range = self.range(output)
         return Layer(kind, weight, bias, stride, _PADDINGS[padding], _ACTIVATIONS[activation], output_range, dilation)
 
@@ -234,7 +235,7 @@ class _Reader:
             scales, zeros, axis = self.quantisation(tensor)
             if len(scales) > 1:
                 if axis >= len(shape) or len(scales) != shape[axis]:
-                    raise ValueError(f"{len(scales)} scales for axis {axis} of {shape}")
+                    raise ValueError(f"{counted(len(scales), 'scale')} for axis {axis} of {shape}")
                 along = tuple(-1 if place == axis else 1 for place in range(len(shape)))
                 scales, zeros = scales.reshape(along), zeros.reshape(along)
             values = ((values - zeros).double() * scales.double()).float()
@@ -257,7 +258,9 @@ class _Reader:
             zeros = torch.zeros(len(scales), dtype=torch.int64)
         axis = found.number(6, "<i")
         if not len(scales) or len(zeros) != len(scales) or axis < 0:
-            raise ValueError(f"{len(scales)} scales and {len(zeros)} zero points of a tensor, axis {axis}")
+            raise ValueError(
+                f"{counted(len(scales), 'scale')} and {counted(len(zeros), 'zero point')} of a tensor, axis {axis}"
+            )
         if not bool((torch.isfinite(scales) & (scales > 0)).all()) or bool((zeros != zeros.clamp(-32768, 32767)).any()):
             raise ValueError("a scale or zero point that makes no sense")
         return scales, zeros, axis

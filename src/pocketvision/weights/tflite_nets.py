@@ -16,6 +16,7 @@ from pocketvision.blocks import Bneck, Separable
 from pocketvision.blocks.change import with_activation
 from pocketvision.errors import InputError
 from pocketvision.spec import Spec
+from pocketvision.units import counted
 from pocketvision.weights import tflite, tflite_chain
 from pocketvision.weights.recognised import Looks, Pairs, Recognised, bneck_parts
 from pocketvision.weights.torchvision import expands
@@ -39,7 +40,8 @@ def read(path: Path) -> Recognised:
         family, width = "mobilenet_v2", layers[-2].weight.shape[1] / 320
     else:
         raise InputError(
-            f"{path} holds {len(layers)} convolutions, {separable} of them depthwise: of .tflite files, those of "
+            f"{path} holds {counted(len(layers), 'convolution')}, {separable} of them depthwise: of .tflite "
+            "files, those of "
             "MobileNetV1 and V2 classifiers are read, and this is neither"
         )
     _refuse_other_windows(layers, family, path)
@@ -102,7 +104,8 @@ def _refuse_variants(chain: tflite_chain.Chain, act: tflite.Activation, family: 
             expected.add((first, k))
     if chain.shortcuts != expected:
         raise InputError(
-            f"{path} cannot be converted: its ADD operators are not the {len(expected)} shortcuts of {family}"
+            f"{path} cannot be converted: its ADD operators are not the {counted(len(expected), 'shortcut')} of "
+            f"{family}"
         )
 
 
