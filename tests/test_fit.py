@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import shutil
@@ -17,6 +18,7 @@ from PIL import Image
 
 import pocketvision as pv
 from conftest import command_environment
+from pocketvision.commands.useit import an_image
 from pocketvision.fitting.candidates import Candidate, grid, largest_that_fits, lines, predict_ms
 from pocketvision.fitting.choose import choose, climbed
 from pocketvision.fitting.clock import Look
@@ -25,6 +27,7 @@ from pocketvision.fitting.timer import LONG, SHORT, Timer
 from pocketvision.measure.latency import Latency
 from pocketvision.models import create_spec
 from pocketvision.network import build
+from pocketvision.report.useit import use_it
 from pocketvision.units import parse_duration
 from pocketvision.weights import open_weights
 
@@ -70,7 +73,7 @@ def fitted(data: Path, run_cli, tmp_path_factory: pytest.TempPathFactory):
     return out, report
 
 
-def test_fit_writes_what_it_promises(fitted) -> None:
+def test_fit_writes_what_it_promises(fitted, data: Path) -> None:
     out, report = fitted
     assert report == json.loads((out / "report.json").read_text())
     verdict, check = report["verdict"], report["export_check"]
@@ -89,7 +92,9 @@ def test_fit_writes_what_it_promises(fitted) -> None:
     assert 0 < sum(took["steps"].values()) < took["seconds"] and {"timing", "training"} <= set(took["steps"])
     assert took["announced"] > 20  # the training at least
     assert report["command"].startswith("pocketvision fit ") and report["machine"]["cores"]
-    assert "<html" in (out / "report.html").read_text()
+    page = html.unescape((out / "report.html").read_text())
+    assert "<html" in page and report["use"] == use_it(out / "model.onnx", an_image(str(data)))
+    assert all(f"<pre>{line}</pre>" in page for line in report["use"])
     assert "calibration" not in report and pv.load(out / "model.safetensors").calibration.images == 0  # of 10 images
     learned = held_out["top1"] >= 0.9  # of ten images, 8 right ones could be guessed
     assert ("mistakes" in report, "doubtful" in report) == (learned, learned)

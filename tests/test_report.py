@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from pocketvision.report import text, words, write_report
+from pocketvision.report.page import render
 from pocketvision.report.terminal import verdict_panel
 
 FAMILIES = {  # family: (parameters, multiply-adds, ImageNet top-1 at 224 px, ms per million multiply-adds)
@@ -387,3 +388,24 @@ def test_numbers_as_people_read_them(shown, expected):
 )
 def test_network_name(model, width, resolution, expected):
     assert words.network_name({"model": model, "width": width, "resolution": resolution}) == expected
+
+
+def test_a_name_breaks_only_before_its_numbers() -> None:
+    report = small_report()
+    report["verdict"] |= {"model": "mobilenet_v3_large_0.35_<16>", "width": 1, "resolution": None}
+    page = render(report)
+    assert "<h1>mobilenet_v3_large_<wbr>0.35_&lt;16&gt;</h1>" in page
+    assert "<title>mobilenet_v3_large_0.35_&lt;16&gt;" in page  # what a browser's tab and a copied name show
+
+
+def test_what_stands_for_a_guess_stays_with_its_number() -> None:
+    page = render(small_report())
+    assert "≈\u00a0" in page and not re.search("≈ ?[0-9]", page)
+
+
+def test_pretrained_is_said_where_it_is() -> None:
+    page = render(small_report())
+    assert page.count('<span class="small">pretrained</span>') == 0 and ">weights<" not in page
+    report = small_report()
+    report["candidates"][0]["pretrained"] = True
+    assert render(report).count('<span class="small">pretrained</span>') == 1

@@ -189,3 +189,9 @@ def test_small_things() -> None:
     assert [row["name"] for row in kinds(parts["profile"])] == ["1 × 1 convolution", "depthwise convolution"]
     assert [row["text"] for row in findings(parts["doctor"])] == ["<i>bad</i>", "Leaks.", "Few images."]
     assert file_names(["a", "b"]) == "a, b" and file_names([*"abcdefghijklmn"]).endswith("l and 2 more")
+
+
+def test_kinds_that_take_nothing_have_no_row() -> None:
+    amounts = {"ms": 0.0, "share_ms": 0.0, "share_macs": 0.0, "share_params": 0.01}
+    layers = {"kinds": {"batchnorm": amounts, "pointwise": {**amounts, "ms": 1.0, "share_ms": 1.0}}}
+    assert [row["ms"] for row in kinds(layers)] == [1.0]

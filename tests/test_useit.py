@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +17,10 @@ import pytest
 from PIL import Image
 
 from conftest import Ran, command_environment
+from pocketvision.commands.useit import show_use
+from pocketvision.report.page import render
+from pocketvision.report.useit import use_it
+from test_report import small_report
 
 TRAIN = ["--model", "mobilenet_v1", "--width", 0.25, "--resolution", 16, "--epochs", 1, "--out", "it's a run"]
 
@@ -60,6 +68,22 @@ def test_after_train_a_finished_run_and_export(place: Path, call_cli: Callable) 
     (place / "photo.jpg").write_bytes((place / "my data" / "val" / "a" / "1.png").read_bytes())
     command, python = use(call_cli("export", "it's a run/model.safetensors", "--out", "run.onnx", cwd=place), place)
     assert "photo.jpg" in command and "<Result photo.jpg" in python
+
+
+def test_the_page_says_the_same_as_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, image = tmp_path / "it's a <run>" / "model.onnx", 'my "data"/a&b.png'
+    lines = use_it(file, image)
+    show_use(file, image)
+    assert capsys.readouterr().out.splitlines() == ["", "Use it:", *(f"  {line}" for line in lines)]
+    content = render(small_report() | {"use": lines})
+    section = re.search(r'<section id="use">.*?</section>', content, re.DOTALL)
+    assert section and '<a href="#use">use it</a>' in content
+    shown = [html.unescape(pre) for pre in re.findall(r"<pre>(.*?)</pre>", section[0], re.DOTALL)]
+    assert shown == lines and '<section id="use">' not in render(small_report())
+    command, python = map(shlex.split, shown)
+    assert command == ["pocketvision", "predict", str(file), image] and python[:2] == ["python", "-c"]
+    named = [node.value for node in ast.walk(ast.parse(python[2])) if isinstance(node, ast.Constant)]
+    assert {str(file), image} <= set(named)
 
 
 def test_json_stays_alone(place: Path, call_cli: Callable) -> None:

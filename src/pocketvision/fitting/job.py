@@ -10,6 +10,7 @@ from typing import Any
 
 from pocketvision import __version__
 from pocketvision.data.dataset import Dataset
+from pocketvision.data.example import an_image
 from pocketvision.data.kept import keeping_images
 from pocketvision.data.record import provenance_of
 from pocketvision.data.sources import open_dataset
@@ -37,6 +38,7 @@ from pocketvision.journal import Journal
 from pocketvision.network import Network
 from pocketvision.progress import say
 from pocketvision.report import write_report
+from pocketvision.report.useit import use_it
 from pocketvision.runfolder import RunFolder, examine_once, split_once
 from pocketvision.training.device import make_accelerator
 from pocketvision.training.history import History
@@ -146,6 +148,7 @@ def _run(
     weights: Weights | None,
 ) -> dict[str, Any]:
     """All steps, each taken up where an earlier process left it."""
+    use = use_it(folder.out / EXPORTED, an_image(dataset))
     settings, show, clock, schedule = how.settings, how.show, how.clock, Schedule(how.show)
     clock.machine()  # a device that cannot be reached is known before the images are looked at
     seed, threads, runtime, budget_ms = (settings[key] for key in ("seed", "threads", "runtime", "budget_ms"))
@@ -218,6 +221,7 @@ def _run(
     report = {
         **make_report(shipped, crossed, rows, reason, history, dataset, settings, str(folder.out), how.command, clock),
         **closer,
+        "use": use,
         "contest": folder.read(CONTEST) or [],
         "doctor": seen.to_json(),
         "took": schedule.to_json(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pocketvision.data.dataset import Dataset
+from pocketvision.data.example import an_image
 from pocketvision.errors import InputError
 from pocketvision.fitting.clock import Clock
 from pocketvision.fitting.insight import pictures_of
@@ -12,6 +13,7 @@ from pocketvision.fitting.tick import latency_fields, tick
 from pocketvision.fitting.timer import LONG
 from pocketvision.progress import say
 from pocketvision.report import write_report
+from pocketvision.report.useit import use_it
 from pocketvision.runfolder import RunFolder
 from pocketvision.weights.file import load
 
@@ -37,6 +39,7 @@ def retime(
     report["machine"] = clock.machine()
     report["verdict"] |= {**latency_fields(latency, budget_ms), "load": report["machine"].get("load")}
     report["verdict"] |= tick(report, settings, str(folder.out))
+    report["use"] = use_it(exported, an_image(dataset))
     for row in report["candidates"]:
         if row["chosen"]:
             row |= {"latency_ms": latency.median_ms, "latency_interval_ms": [latency.low_ms, latency.high_ms]}

@@ -49,10 +49,10 @@ def closer_look(report: Mapping[str, Any], pictures: Mapping[str, Picture]) -> d
 
 
 def kinds(layers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Kinds of layer with a share of anything, the slowest first: {name, ms, share_ms, share_macs, share_params}."""
+    """Kinds of layer with a share of time or multiply-adds, the slowest first: {name, ms, share_ms, share_macs}."""
     found = []
     for kind, amounts in (layers.get("kinds") or {}).items():
-        shares = {name: text.number(amounts.get(name)) or 0.0 for name in ("share_ms", "share_macs", "share_params")}
+        shares = {name: text.number(amounts.get(name)) or 0.0 for name in ("share_ms", "share_macs")}
         if any(share >= 0.0005 for share in shares.values()):
             found.append({"name": kind_names.name(kind), "ms": amounts.get("ms"), **shares})
     return sorted(found, key=lambda row: -row["share_ms"])

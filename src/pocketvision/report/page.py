@@ -13,11 +13,13 @@ from .closer import closer_look
 from .machine import facts
 from .pictures import Picture
 from .svg import PALETTE, both
-from .templates import environment, unbroken
+from .templates import breakable, environment, unbroken
+from .useit import TITLE
 
 FIRST_ROWS = 15  # of a long table; the others unfold
 CONFUSED_PAIRS = 20
 CONTENTS = {  # what the line of links names, of the sections that there are
+    "use": "use it",
     "mistakes": "worst mistakes",
     "trust": "how far to trust it",
     "doubtful": "doubtful labels",
@@ -44,10 +46,10 @@ def render(report: Mapping[str, Any], pictures: Mapping[str, Picture] | None = N
     classes, matrix = confusion.get("classes") or [], confusion.get("matrix") or []
     budget_ms = text.number(verdict.get("budget_ms"))
     machine, data = part(report, "machine"), part(report, "data")
-    pages = environment(network=unbroken(words.network_name))
+    pages = environment(network=lambda item: breakable(words.network_name(item)))
     closer = closer_look(report, pictures or {})
     there = {"learning", "export", "candidates", "machine"} | {key for key in CONTENTS if closer.get(key)}
-    there |= {"command"} if report.get("command") else set()
+    there |= {key for key in ("use", "command") if report.get(key)}
     return pages.get_template("report.html.j2").render(
         report=report,
         **closer,
@@ -81,6 +83,7 @@ def render(report: Mapping[str, Any], pictures: Mapping[str, Picture] | None = N
         machine=readable_machine(machine),
         versions=part(machine, "versions"),
         contents=[(key, name) for key, name in CONTENTS.items() if key in there],
+        use_title=TITLE,
         created=readable_date(report.get("created")),
         palette=PALETTE,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.resources import files
 
 from jinja2 import ChainableUndefined, Environment, FunctionLoader
+from markupsafe import Markup, escape
 
 from . import text
 
@@ -37,6 +39,11 @@ def environment(**more: Callable[..., str]) -> Environment:
     made.filters |= {name: unbroken(getattr(text, name)) for name in FILTERS}
     made.filters |= {"plain": text.plain, **more}
     return made
+
+
+def breakable(name: str) -> Markup:
+    """A network's name, in which a line that is too short for it may end before a width or a resolution."""
+    return Markup(re.sub(r"_(?=\d)", "_<wbr>", str(escape(name)))).replace(" ", "\u00a0").replace(",\u00a0", ", ")
 
 
 def unbroken(formatter: Callable[..., str]) -> Callable[..., str]:
