@@ -37,6 +37,7 @@ FAMILIES: dict[str, str | None] = {
     "resnet_50_separable": None,
 }
 DIALS: dict[str, tuple[int | str, ...]] = {"groups": (3, 1, 2, 4, 8), "bypass": ("none", "simple", "complex")}
+LISTED = "'pocketvision models' lists them"
 PROFILED = ("onnxruntime", "torch")  # the runtimes that `profile` can look into
 SPLITS = ("train", "val", "test")
 
@@ -49,11 +50,29 @@ def require_family(name: str) -> None:
         raise unknown_model(name, FAMILIES)
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """That one of `known` which `name` is meant for: it begins so, or is spelled alike; None where none is."""
+
+    def folded(text: str) -> str:
+        return text.lower().replace("-", "_")
+
+    names = {folded(each): each for each in reversed(list(known))}  # of two that are folded alike, the first
+    typed = folded(name)
+    longer = [each for each in reversed(names) if typed and each.startswith(typed)]
+    near = longer[:1] or difflib.get_close_matches(typed, names, 1, 0.5)
+    return names[near[0]] if near else None
+
+
+def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """`did you mean 'x'?` for the nearest; else `otherwise`, or all of `known`."""
+    known = list(known)
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near else otherwise or f"choose one of {', '.join(known)}"
+
+
 def unknown_model(name: str, known: Iterable[str]) -> InputError:
     """What to say of a name that is not `known`."""
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "'pocketvision models' lists them"
-    return InputError(f"unknown model {name!r}: {hint}")
+    return InputError(f"unknown model {name!r}: {suggestion(name, known, LISTED)}")
 
 
 def require_pattern(pattern: str) -> None:
@@ -65,7 +84,13 @@ def require_pattern(pattern: str) -> None:
 
 def no_match(pattern: str) -> InputError:
     """What to say of a shell pattern that no model's name matches."""
-    return InputError(f"no model matches {pattern!r}: 'pocketvision models' lists all")
+    start = re.split(r"[*?\[]", pattern)[0]
+    if start == pattern:
+        return unknown_model(pattern, FAMILIES)
+    beginnings = [family[:length] for length in range(len(start) + 2, len(start) - 2, -1) for family in FAMILIES]
+    near = nearest(start, beginnings) if len(start) > 2 else None
+    hint = f"did you mean '{near}{pattern[len(start) :]}'?" if near and near != start else LISTED
+    return InputError(f"no model matches {pattern!r}: {hint}")
 
 
 def check_dials(
@@ -132,8 +157,8 @@ def _check_dial(name: str, dial: str, value: int | str) -> None:
     if any(name.startswith(family) for family in FAMILIES) and not any(name.startswith(owner) for owner in owners):
         raise InputError(f"{name} has no {dial}: leave it out")
     if value not in DIALS[dial]:
-        choices = ", ".join(str(choice) for choice in sorted(DIALS[dial]))
-        raise InputError(f"{dial} {value} of {name}: choose one of {choices}")
+        choices = [str(choice) for choice in sorted(DIALS[dial])]
+        raise InputError(f"{dial} {value} of {name}: {suggestion(str(value), choices)}")
 
 
 def require_threads(threads: int) -> None:
@@ -147,14 +172,12 @@ def require_threads(threads: int) -> None:
 def require_profiled(runtime: str) -> None:
     """InputError for a runtime that `profile` cannot look into."""
     if runtime not in PROFILED:
-        raise InputError(f"cannot look into runtime {runtime!r}: profile takes {' or '.join(PROFILED)}")
+        hint = suggestion(runtime, PROFILED, f"profile takes {' or '.join(PROFILED)}")
+        raise InputError(f"cannot look into runtime {runtime!r}: {hint}")
 
 
 def require_one_of(value: str, choices: Iterable[str], what: str) -> None:
     """InputError for a `value` that is none of `choices`, with the nearest."""
     choices = list(choices)
-    if value in choices:
-        return
-    near = difflib.get_close_matches(value, choices, 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(choices)}"
-    raise InputError(f"unknown {what} {value!r}: {hint}")
+    if value not in choices:
+        raise InputError(f"unknown {what} {value!r}: {suggestion(value, choices)}")

@@ -1,6 +1,5 @@
 """Opens a data set from whatever the user has: a folder, a CSV, a .tar or .zip of either, or a built-in name."""
 
-import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from pocketvision.data.table import read_table
 from pocketvision.data.tree import open_tree
 from pocketvision.errors import InputError
 from pocketvision.files import require_path_like
+from pocketvision.validation import nearest
 
 ARCHIVES = (".tar", ".zip")
 COMPRESSED = (".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -89,10 +89,10 @@ def _require_path(path: Path, source: str) -> None:
         raise InputError(f"cannot open data {source}: {error.strerror}; check the path") from error
     if there:
         return
-    near = difflib.get_close_matches(path.name, [*BUILTIN, *_siblings(path)], n=1)
-    if not near:
+    near = nearest(path.name, [*BUILTIN, *_siblings(path)])
+    if near is None:
         raise InputError(f"data {source!r} not found: give a folder, a CSV, a .tar or .zip, or {', '.join(BUILTIN)}")
-    meant = f"the built-in data {near[0]}" if near[0] in BUILTIN else str(path.with_name(near[0]))
+    meant = f"the built-in data {near}" if near in BUILTIN else str(path.with_name(near))
     raise InputError(f"data {source!r} not found: did you mean {meant}?")
 
 

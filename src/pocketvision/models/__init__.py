@@ -13,7 +13,7 @@ from pocketvision.models.input_sizes import least_resolution, usual_stride
 from pocketvision.models.names import base_name, has_own_name, list_models, name_at, split_name, variant_name
 from pocketvision.network import Network, build
 from pocketvision.spec import Rows, Spec, small_input_stem, total_stride
-from pocketvision.validation import check_dials, require_class_names
+from pocketvision.validation import check_dials, require_class_names, suggestion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,8 +72,8 @@ def _turned(name: str, family: Family, given: dict[str, Any], named: Any) -> tup
     value = named if given[dial.name] is None else given[dial.name]
     value = dial.values[0] if value is None else value
     if value not in dial.values:
-        choices = ", ".join(str(choice) for choice in sorted(dial.values))
-        raise InputError(f"{dial.name} {value} of {name}: choose one of {choices}")
+        hint = suggestion(str(value), [str(choice) for choice in sorted(dial.values)])
+        raise InputError(f"{dial.name} {value} of {name}: {hint}")
     return (family.trunk if value == dial.values[0] else dial.turn(family.trunk, value)), value
 
 

@@ -9,7 +9,6 @@ takes long, and one in INSTALL unless it comes with the package or its library i
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from pocketvision.data.dataset import Task
 from pocketvision.data.image import Preprocessing
 from pocketvision.errors import InputError
+from pocketvision.validation import suggestion
 
 RUNTIMES: dict[str, str] = {
     "onnxruntime": "pocketvision.runtimes.onnxruntime",
@@ -99,10 +99,7 @@ class Runnable(Protocol):
 def require_runtime(name: str) -> None:
     """InputError, with the nearest, for a name that no runtime has; nothing is imported."""
     if name not in RUNTIMES:
-        longer = [known for known in RUNTIMES if name and known.startswith(name.lower())]
-        near = longer or difflib.get_close_matches(name.lower(), RUNTIMES, 1, 0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(RUNTIMES)}"
-        raise InputError(f"unknown runtime {name!r}: {hint}")
+        raise InputError(f"unknown runtime {name!r}: {suggestion(name, RUNTIMES)}")
 
 
 def get_runtime(name: str) -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pocketvision.errors import InputError
+from pocketvision.validation import suggestion
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -15,7 +16,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 def require_device(device: str) -> None:
     """InputError for what names no device to train on, before PyTorch is asked whether it is there."""
     if device not in DEVICES:
-        raise InputError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+        raise InputError(f"unknown device {device!r}: {suggestion(device, DEVICES)}")
 
 
 def make_accelerator(device: str = "auto") -> Accelerator:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketvision.errors import InputError
+from pocketvision.validation import suggestion
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -22,7 +23,7 @@ def check_loggers(names: Sequence[str]) -> None:
     """InputError for an unknown logger, and for one whose package is not installed."""
     for name in names:
         if name not in PACKAGES:
-            raise InputError(f"unknown logger {name!r}: choose of {', '.join(PACKAGES)}; metrics.csv is always there")
+            raise InputError(f"unknown logger {name!r}: {suggestion(name, PACKAGES)}")
         if importlib.util.find_spec(PACKAGES[name]) is None:
             raise InputError(f"logger {name!r} is not installed: pip install {PACKAGES[name]}")
 

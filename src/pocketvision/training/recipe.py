@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pocketvision.errors import InputError
+from pocketvision.validation import suggestion
 
 if TYPE_CHECKING:
     from pocketvision.data.augment import Augmentation, Policy
@@ -61,10 +61,10 @@ class Recipe:
                 raise InputError(f"{name} {getattr(self, name)} in the recipe: give 1 or more")
         if self.lr <= 0:
             raise InputError(f"learning rate {self.lr:g} in the recipe: give a positive number, such as 0.002")
-        if self.optimizer not in ("adamw", "sgd"):
-            raise InputError(f"optimizer {self.optimizer!r} in the recipe: adamw or sgd")
-        if self.policy not in ("basic", "trivial", "rand"):
-            raise InputError(f"policy {self.policy!r} in the recipe: basic, trivial or rand")
+        for name, choices in (("optimizer", ("adamw", "sgd")), ("policy", ("basic", "trivial", "rand"))):
+            if getattr(self, name) not in choices:
+                hint = suggestion(str(getattr(self, name)), choices)
+                raise InputError(f"{name} {getattr(self, name)!r} in the recipe: {hint}")
         for name in ("head_warmup", "erase", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name):g} in the recipe: give a share from 0 to below 1")
@@ -135,9 +135,7 @@ def parse_settings(settings: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, text in settings.items():
         if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, 1, 0.4)
-            hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(kinds)}"
-            raise InputError(f"the recipe has no {name!r}: {hint}")
+            raise InputError(f"the recipe has no {name!r}: {suggestion(name, kinds)}")
         try:
             found[name] = _as(kinds[name], text.strip())
         except ValueError:
