@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from pocketvision.report import columns
 
@@ -17,10 +18,26 @@ def command_line() -> str:
     return shlex.join(["pocketvision", *sys.argv[1:]])
 
 
+class Unpadded:
+    """A file that leaves out the spaces with which a table fills its lines, for standard output that is no terminal."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, text: str) -> int:
+        self.file.write(re.sub(r" +(?=\n|$)", "", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
 def console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, file=Unpadded(sys.stdout), width=PIPE_WIDTH)  # type: ignore[arg-type]
 
 
 def print_json(document: Any) -> None:
