@@ -85,7 +85,7 @@ def test_a_given_val_is_dealt_as_well_and_test_is_not() -> None:
 @pytest.mark.parametrize(
     ("counts", "group_of", "folds", "message"),
     [
-        ({"a": 9, "b": 9}, 0, 1, "1 folds: give 2 or more"),
+        ({"a": 9, "b": 9}, 0, 1, "1 fold: give 2 or more"),
         ({"a": 9, "b": 4}, 0, 5, "has 4 images of class b, too few for 5 folds: give --folds 4, or add some"),
         ({"a": 9, "b": 1}, 0, 2, "has 1 image of class b, too few for 2 folds: add some"),
         ({"a": 20, "b": 9}, 3, 5, "has 3 groups of class b, too few for 5 folds: give --folds 3"),

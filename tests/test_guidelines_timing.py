@@ -255,7 +255,7 @@ def test_bad_input() -> None:
             guidelines(runtime)
     with pytest.raises(InputError, match="at least 1"):
         guidelines(threads=-1)
-    with pytest.raises(InputError, match=r"cannot use 4096 threads: this process may use \d+ core"):
+    with pytest.raises(InputError, match=r"cannot use 4,096 threads: this process may use \d+ core"):
         guidelines(threads=4096)
     with pytest.raises(InputError, match="0 threads: give 1 or more"):
         command(threads=0)

@@ -268,7 +268,7 @@ def test_a_table_of_something_else_is_refused(clock: Machine, monkeypatch: pytes
         ({"specs": []}, "nothing to time"),
         ({"specs": SPECS, "runtime": "abacus"}, "choose one of onnxruntime, torch"),
         ({"specs": SPECS, "threads": -1}, "give at least 1"),
-        ({"specs": SPECS, "threads": 4096}, r"cannot use 4096 threads: this process may use \d+ core"),
+        ({"specs": SPECS, "threads": 4096}, r"cannot use 4,096 threads: this process may use \d+ core"),
     ],
 )
 def test_bad_input(options: dict[str, Any], message: str) -> None:

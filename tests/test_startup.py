@@ -72,7 +72,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "bypass": (["profile", "squeezenet_1.1", "--bypass", "short"], "choose one of complex, none, simple"),
     "epochs": ([*TRAIN, "--epochs", "0"], "epochs 0"),
     "rate": ([*TRAIN, "--lr", "-1"], "learning rate -1"),
-    "folds": ([*TRAIN, "--folds", "1"], "1 folds: give 2 or more"),
+    "folds": ([*TRAIN, "--folds", "1"], "1 fold: give 2 or more"),
     "field of the recipe": ([*TRAIN, "--set", "mixupp=1"], "did you mean mixup"),
     "setting without value": ([*TRAIN, "--set", "mixup"], "give NAME=VALUE"),
     "data of doctor": (["doctor", "nowhere"], "data 'nowhere' not found"),

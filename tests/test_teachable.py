@@ -22,6 +22,7 @@ from pocketvision.journal import Journal
 from pocketvision.runfolder import RunFolder
 from pocketvision.training.recipe import Recipe, from_scratch_recipes
 from pocketvision.training.step import Step
+from pocketvision.units import counted
 
 
 def candidate(macs: float, pretrained: bool = False) -> Candidate:
@@ -56,7 +57,7 @@ def test_in_a_hurry_a_smaller_one_is_trained(seconds: float) -> None:
     found = teachable(LARGE, OTHERS, steps)
     assert found.best.macs < LARGE.macs and len(asked) <= PROBES
     assert found.steps[found.best] > found.steps[LARGE]
-    assert f"for {found.steps[LARGE]} steps" in found.reason(LARGE)
+    assert f"for {counted(found.steps[LARGE], 'step')} in" in found.reason(LARGE)
 
 
 def test_the_less_time_the_smaller() -> None:

@@ -26,6 +26,7 @@ from pocketvision.measure.pin import pinned
 from pocketvision.measure.watch import BUSY, busy_cores
 from pocketvision.progress import Steps
 from pocketvision.runtimes.cores import check_threads
+from pocketvision.units import counted
 
 FORMAT_VERSION = 2
 EXCEEDED = 1.03  # times the peak: what is seen to do more casts doubt on it
@@ -87,7 +88,7 @@ def with_peaks(
             for number, count in enumerate(missing, 1):
                 found = _measure(count, here) | {"busy_cores": busy, "reached": records.get(count)}
                 known[str(count)] = _better(known.get(str(count)), found)
-                steps.done(number, f"{count} thread{'s' if count > 1 else ''}")
+                steps.done(number, counted(count, "thread"))
         _keep(path, here, known)
     return {**here, "peaks": dict(sorted(known.items(), key=lambda item: int(item[0])))}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pocketvision.units import noun
+
 from . import text
 
 # Vector instructions as Linux spells them: what a person calls them.
@@ -87,7 +89,9 @@ def _together(told: Mapping[str, str | None]) -> str | None:
             counts.setdefault(words, []).append(count)
     if len(set(told.values())) == 1:
         return next(iter(counts), None)
-    return ", ".join(f"{words} ({', '.join(of)} thread{'s' * (of != ['1'])})" for words, of in counts.items())
+    return ", ".join(
+        f"{words} ({', '.join(of)} {noun(1 if of == ['1'] else 2, 'thread')})" for words, of in counts.items()
+    )
 
 
 def binary(size: Any) -> str:

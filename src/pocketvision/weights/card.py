@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pocketvision.network import Network
+from pocketvision.units import counted
 
 SHOWN = 20  # class names
 
@@ -29,7 +30,7 @@ def text(net: Network, repo_id: str, transformers: bool) -> str:
         f"{net.spec.name}: {task}.",
         "",
         f"- Classes ({len(net.classes)}): {first}" + (f", and {more} more" if more > 0 else ""),
-        f"- Input: {height} x {width} px, {p.channels} channel{'s' if p.channels > 1 else ''} "
+        f"- Input: {height} x {width} px, {counted(p.channels, 'channel')} "
         f"(mean {means}, std {stds} of values in 0..1), the centre of the image resized to {p.resize[0]} x "
         f"{p.resize[1]} px",
         *(f"- {name}: {_short(value)}" for name, value in net.metrics.items() if _is_short(value)),
