@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 
 def require_finite(tensors: Mapping[str, Tensor], source: str) -> None:
-    """InputError naming the first of the tensors that holds NaN or infinity, and `source`, where they are from."""
+    """InputError naming the first of the tensors that holds NaN, infinity, or what is infinite in float32; `source` is
+    where they are from.
+    """
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.is_meta and not bool(tensor.isfinite().all()):
-            wrong = tensor[~tensor.isfinite()]
-            raise _refusal(source, name, wrong.numel(), tensor.numel(), wrong[0].item())
+        if tensor.is_floating_point() and not tensor.is_meta:
+            finite = tensor.float().isfinite()
+            if not bool(finite.all()):
+                wrong = tensor[~finite]
+                raise _refusal(source, name, wrong.numel(), tensor.numel(), wrong[0].item())
 
 
 def require_finite_arrays(arrays: Iterable[tuple[str, NDArray[np.floating]]], source: str) -> None:
@@ -30,7 +34,12 @@ def require_finite_arrays(arrays: Iterable[tuple[str, NDArray[np.floating]]], so
             raise _refusal(source, name, int((~finite).sum()), array.size, float(array[~finite][0]))
 
 
-def _refusal(source: str, name: str, wrong: int, total: int, first: object) -> InputError:
+def _refusal(source: str, name: str, wrong: int, total: int, first: float) -> InputError:
+    if np.isfinite(first):
+        return InputError(
+            f"{source}: {wrong:,} of the {total:,} numbers in {name} are beyond float32 (such as {first:.3g}), in "
+            "which networks compute: the file is damaged, or was made for something else; take another"
+        )
     return InputError(
         f"{source}: {wrong:,} of the {total:,} numbers in {name} are not finite (such as {first}): the training "
         "diverged, or the file is damaged; take an earlier one"

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from pocketvision.errors import InputError
 from pocketvision.progress import say
+from pocketvision.weights.plain import plain
 from pocketvision.weights.wrapping import unwrapped
 
 HASHED = re.compile(r"-(?=\d*[a-f])([0-9a-f]{8})\.pth")  # torchvision's file names end in the start of their SHA-256
@@ -156,7 +157,7 @@ def _tensors(content: Any, source: str) -> dict[str, Tensor]:
         return {}
     if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
         return {}
-    return unwrapped(dict(content), source)
+    return unwrapped(plain(content, source), source)
 
 
 def _architecture(content: Any) -> str:

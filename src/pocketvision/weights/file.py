@@ -14,7 +14,7 @@ from typing import Any
 
 import safetensors
 from safetensors.torch import save as serialise
-from torch import Tensor
+from torch import Tensor, uint8
 
 from pocketvision.calibration import Calibration
 from pocketvision.data.dataset import TASKS
@@ -180,5 +180,5 @@ def _hash(tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().reshape(-1).view(uint8).numpy().tobytes())  # NumPy has not all of the types
     return digest.hexdigest()

@@ -18,6 +18,7 @@ from pocketvision.weights import checkpoint, folder, hub, pytorchcv, reading, ti
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
 from pocketvision.weights.libraries import recognise
+from pocketvision.weights.plain import plain
 from pocketvision.weights.readings import resolve
 from pocketvision.weights.recognised import Looks, Recognised, Tensors
 from pocketvision.weights.wrapping import unwrapped_module
@@ -166,7 +167,8 @@ def _of_another_library(
 
 def _of_a_module(module: nn.Module) -> Weights:
     """A live network says itself what its file does not: epsilon and momentum of its BatchNorm, shortcuts, config."""
-    tensors, source = dict(module.state_dict()), f"this {type(module).__name__}"
+    source = f"this {type(module).__name__}"
+    tensors = plain(module.state_dict(), source)
     config = transformers.config_of(module)
     if config is not None:
         return replace(_of_read(transformers.read(tensors, config, source), source), module=module)
