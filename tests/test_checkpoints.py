@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import argparse
 import collections
+import datetime
 import hashlib
+import itertools
 import os
+import sys
+import types
 from collections.abc import Callable
-from pathlib import Path
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -173,6 +180,13 @@ HARMLESS: dict[str, Any] = {
     "containers": {"history": collections.defaultdict(list, {"loss": [0.1]}), "best": (1, {2}, [3])},
     "paths": {"args": argparse.Namespace(data=Path("/data"), sub=argparse.Namespace(a=1))},
     "version": {"torch": torch.__version__},
+    "queues and counts": {"last": collections.deque([0.1, 0.2], maxlen=5), "n": collections.Counter("aab")},
+    "dates": {"on": datetime.date(2024, 1, 2), "at": datetime.datetime.now(datetime.UTC), "time": datetime.time(1, 2)},
+    "built in": {"epochs": range(3), "frozen": frozenset({1, 2}), "part": slice(1, None), "seen": {1}, "raw": b"a"},
+    "ordered": {"log": collections.OrderedDict(a=1), "space": types.SimpleNamespace(lr=0.1), "d": Decimal("0.1")},
+    "counts by name": {"history": collections.defaultdict(int, {"a": 1}), "d": collections.defaultdict(float)},
+    "Windows": {"args": argparse.Namespace(out=PureWindowsPath("C:/runs"))},
+    "PyTorch's own": {"size": torch.Size([1, 2]), "device": torch.device("cpu"), "dtype": torch.float16},
 }
 
 
@@ -182,6 +196,111 @@ def test_what_only_holds_data_is_read(network: nn.Module, tmp_path: Path, case: 
     content = {"state_dict": network.state_dict(), **HARMLESS[case]}
     torch.save(content, tmp_path / "checkpoint.pth", _use_new_zipfile_serialization=zipped)
     assert len(checkpoint.read(tmp_path / "checkpoint.pth").tensors) == len(network.state_dict())
+
+
+def of_library(name: str, base: type) -> type:
+    """A class that says it is `name` of a library that is not installed here."""
+    module, _, own = name.rpartition(".")
+    return type(own, (base,), {"__module__": module})
+
+
+CONFIGURATIONS = {
+    "easydict.EasyDict": dict,
+    "yacs.config.CfgNode": dict,
+    "addict.addict.Dict": dict,
+    "omegaconf.dictconfig.DictConfig": object,
+    "omegaconf.nodes.AnyNode": object,
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_configurations_of_libraries_are_read_without_them(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    kind = of_library(name, CONFIGURATIONS[name])
+    module = types.ModuleType(kind.__module__)
+    setattr(module, kind.__name__, kind)
+    config = kind()
+    config.__dict__.update(lr=0.1, _content={"arch": "squeezenet1_1"})
+    if CONFIGURATIONS[name] is dict:
+        config["arch"] = "squeezenet1_1"
+    with monkeypatch.context() as patch:
+        for parent in itertools.accumulate(kind.__module__.split("."), "{}.{}".format):
+            patch.setitem(sys.modules, parent, module)
+        torch.save({"state_dict": network.state_dict(), "config": config}, tmp_path / "checkpoint.pth")
+    found = checkpoint.read(tmp_path / "checkpoint.pth")
+    assert len(found.tensors) == len(network.state_dict()) and kind.__module__ not in sys.modules
+    assert found.architecture == ("squeezenet1_1" if CONFIGURATIONS[name] is dict else "")
+
+
+class Mode(Enum):
+    FAST = "fast"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_type_of_the_scripts_own_is_named(network: nn.Module, tmp_path: Path, zipped: bool) -> None:
+    content = {"state_dict": network.state_dict(), "mode": Mode.FAST}
+    torch.save(content, tmp_path / "net.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(pv.InputError, match=r"holds test_checkpoints.Mode: save the network's state_dict\(\) alone"):
+        open_weights(tmp_path / "net.pth")
+
+
+NESTED: dict[str, Callable[[Any], Any]] = {
+    "a state dict in a model": lambda state: {"model": {"state_dict": state, "epoch": 3}},
+    "weights": lambda state: {"weights": state},
+    "net": lambda state: {"net": state},
+    "the module of an average": lambda state: {"ema": {"module": state, "updates": 3}},
+    "the average of a model": lambda state: {"model": {"params": prefixed({}, "x."), "ema": {"state_dict": state}}},
+    "DeepSpeed": lambda state: {"module": state, "ds_version": "0.14"},
+    **{
+        prefix: lambda state, prefix=prefix: {"state_dict": prefixed(state, prefix)}
+        for prefix in (
+            "cnn.", "_model.", "student.", "teacher.", "backbone.", "encoder.", "module.cnn.", "module._model.",
+            "module.student.", "_model.module.", "model.module.cnn.",
+        )
+    },
+}  # fmt: skip
+
+
+def prefixed(state: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_wherever_a_script_puts_the_network(network: nn.Module, case: str) -> None:
+    state = network.state_dict()
+    assert torch.equal(stem(NESTED[case](state)), state["features.0.weight"])
+
+
+@pytest.mark.parametrize("name", ["a.pth.tar", "a.pt", "a.ckpt", "a.bin", "a.pth-3f2a91bc", "a-3f2a91bc", "3f" * 32])
+def test_whatever_the_file_is_called(network: nn.Module, tmp_path: Path, name: str) -> None:
+    state = network.state_dict()
+    torch.save({"state_dict": state}, tmp_path / name)
+    assert torch.equal(stem(tmp_path / name), state["features.0.weight"])
+    with pytest.raises(pv.InputError, match="of another library.* give a.* network's name and --pretrained"):
+        pv.load(tmp_path / name)
+    save_file(state, tmp_path / name)  # as in the cache of the Hub
+    assert torch.equal(stem(tmp_path / name), state["features.0.weight"])
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_of_student_and_teacher_somebody_has_to_say_which(network: nn.Module, tmp_path: Path, nested: bool) -> None:
+    state = network.state_dict()
+    pair = {"student": state, "teacher": {name: 1.5 * tensor for name, tensor in state.items()}}
+    content = (
+        pair if nested else {"state_dict": {**prefixed(state, "student."), **prefixed(pair["teacher"], "teacher.")}}
+    )
+    torch.save(content, tmp_path / "net.pth")
+    for source in (tmp_path / "net.pth", content):
+        with pytest.raises(pv.InputError, match="holds two networks, student and teacher: say which, as FILE@student"):
+            open_weights(source)
+        for part, factor in (("student", 1), ("teacher", 1.5)):
+            found = open_weights(source, part)
+            assert torch.equal(found.tensors["features.0.weight"], factor * state["features.0.weight"])
+    for said in ("teacher", "teacher@squeezenet1_1"):
+        assert torch.equal(stem(f"{tmp_path / 'net.pth'}@{said}"), 1.5 * state["features.0.weight"])
+    with pytest.raises(pv.InputError, match="this state dict holds no teacher: leave it out"):
+        open_weights(state, "teacher")
 
 
 class Executed:

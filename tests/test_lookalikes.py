@@ -62,6 +62,8 @@ def state() -> dict[str, torch.Tensor]:
     [
         ("tf_mobilenetv3_small_075-da427f52.pth", "tf_same"),
         ("mobilenetv3_small_050_lambc-4b7bbe87.pth", "torch"),
+        ("tf-mobilenetv3-small-100.pth", "tf_same"),
+        ("mobilenetv3-small-050.pth", "torch"),
         ("best.pth@tf_mobilenetv3_small_050", "tf_same"),
         ("best.pth@mobilenetv3_small_050", "torch"),
         ("mobilenetv3_small_050.pth@tf_mobilenetv3_small_050", "tf_same"),

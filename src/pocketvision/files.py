@@ -30,12 +30,12 @@ def require_path(path: str | Path) -> Path:
 
 
 def split_called(path: str | Path) -> tuple[Path, str]:
-    """Of "FILE@NAME" the file, and the name that it is given; "" where there is none, or where a file is so called."""
-    path = Path(path)
-    if "@" not in path.name or path.exists():
-        return path, ""
-    name, _, called = path.name.rpartition("@")
-    return path.with_name(name) if name else path, called if name else ""
+    """Of "FILE@NAME" the file, and what it is called; "" where nothing is said, or where a file is so called."""
+    path, called = Path(path), ""
+    while "@" in path.name[1:] and not path.exists():
+        name, _, last = path.name.rpartition("@")
+        path, called = path.with_name(name), f"{last}@{called}" if called else last
+    return path, called
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:

@@ -104,7 +104,7 @@ def load(path: str | Path) -> Network:
 def is_model_file(path: Path) -> bool:
     """Does `path` hold, or contain, one of our model files? Damaged ones count: `load` says what is wrong with them."""
     path = path / MODEL_FILE if path.is_dir() else path
-    if path.suffix != ".safetensors" or not path.is_file():
+    if not path.is_file():
         return False
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -158,7 +158,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             start = file.read(9)
         if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
             raise InputError(
-                f"{path} holds pickled content, which could run code when read; only safetensors files are read"
+                f"{path} holds pickled content, which could run code when read: of weights of another library, give a "
+                f"network's name and --pretrained {path}"
             ) from None
         raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
     if KEY not in metadata:

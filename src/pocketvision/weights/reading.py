@@ -26,16 +26,17 @@ class Read:
     architecture: str = ""
 
 
-def read(path: Path) -> Read:
-    """Read the weights in a file. InputError says what is wrong with it."""
+def read(path: Path, part: str = "") -> Read:
+    """Read the weights in a file; `part` as `checkpoint.read` has it. InputError says what is wrong with it."""
     if not path.is_file():
         raise InputError(f"there is no weights file at {path}")
-    if path.suffix == ".tflite":
+    suffix = path.suffix.lower()
+    if suffix == ".tflite":
         network = tflite_nets.read(path)
         return Read(network.tensors or {}, network)
-    if path.suffix == ".npz":
+    if suffix == ".npz":
         return Read(caffe.read_npz(path))
-    if path.suffix == ".net":
+    if suffix == ".net":
         return Read(deep_compression.read(path))
-    found = checkpoint.read(path)
+    found = checkpoint.read(path, part)
     return Read(found.tensors, architecture=found.architecture)

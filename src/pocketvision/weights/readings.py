@@ -34,7 +34,8 @@ class Reading:
     usual: bool = False
 
     def is_called(self, name: str) -> bool:
-        return re.search(rf"(?<![a-z0-9])(?:{self.names})(?![a-z0-9])", name.lower()) is not None
+        name = name.lower().replace("-", "_")
+        return re.search(rf"(?<![a-z0-9])(?:{self.names})(?![a-z0-9])", name) is not None
 
 
 def as_it_is(found: Recognised) -> Recognised:

@@ -21,7 +21,7 @@ from pocketvision.weights.libraries import recognise
 from pocketvision.weights.plain import plain
 from pocketvision.weights.readings import resolve
 from pocketvision.weights.recognised import Looks, Recognised, Tensors
-from pocketvision.weights.wrapping import unwrapped_module
+from pocketvision.weights.wrapping import part_of, unwrapped_module
 
 AUTO = "auto"
 
@@ -106,8 +106,9 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights, call
 
     `source` is a file or folder, a state dict, a module of another
     library, "hf:owner/name" (on the Hugging Face Hub, "@revision" behind it), or "auto": published weights, from the
-    disk where they were downloaded before, else downloaded after asking. "FILE@NAME" is the file, called so. InputError
-    when that fails.
+    disk where they were downloaded before, else downloaded after asking. "FILE@NAME" is the file, called so; of a file
+    with student and teacher, "FILE@student" is the one, "FILE@student@NAME" the one, called so. InputError when that
+    fails.
     """
     if isinstance(source, Weights):
         return source
@@ -116,19 +117,20 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights, call
     if isinstance(source, nn.Module):
         return _of_a_module(unwrapped_module(source))
     if isinstance(source, dict):
-        found = checkpoint.of_content(source, "this state dict")
+        part, called = part_of(called)
+        found = checkpoint.of_content(source, "this state dict", part)
         return _of_read(reading.Read(found.tensors, architecture=found.architecture), "this state dict", called)
     if hub.is_name(source):
         return replace(open_weights(hub.download(str(source)), called), source=str(source))
     if str(source) == AUTO and not Path(source).exists():
         source = hub.fetch()
     path, said = split_called(source)
-    called = said or called
+    part, called = part_of(said or called)
     if is_model_file(path):
         return _of_ours(load(path), str(path))
     if folder.is_part(path):
         path = path.parent
-    return _of_read(folder.read(path) if path.is_dir() else reading.read(path), str(path), called, path.name)
+    return _of_read(folder.read(path) if path.is_dir() else reading.read(path, part), str(path), called, path.name)
 
 
 def _of_ours(net: Network, source: str) -> Weights:
