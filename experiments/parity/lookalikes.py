@@ -146,9 +146,9 @@ def page(result: dict[str, Any]) -> str:
             result["command"],
             "```",
             "",
-            f"Of {result['names']:,} networks that torchvision, timm, transformers and pytorchcv list, {len(rows)} have "
-            "tensors by names that an importer knows. Each was given with random weights as a bare state dict, by its "
-            "name (as a checkpoint says it), and alive. "
+            f"Of {result['names']:,} networks that torchvision, timm, transformers and pytorchcv list, {len(rows)} "
+            "have tensors by names that an importer knows. Each was given with random weights as a bare state dict, by "
+            "its name (as a checkpoint says it), and alive. "
             f"{sum(bool(failures(row)) for row in result['rows'])} are taken for a network that answers otherwise. "
             "The sentences of those refused stand in lookalikes.json, with the commit, the versions and the machine.",
             "",

@@ -50,8 +50,8 @@ def require_family(name: str) -> None:
         raise unknown_model(name, FAMILIES)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """That one of `known` which `name` is meant for: it begins so, or is spelled alike; None where none is."""
+def nearest(name: str, known: Iterable[str], alike: float = 0.5) -> str | None:
+    """That one of `known` which `name` is meant for: it begins so, or is spelled `alike`; None where none is."""
 
     def folded(text: str) -> str:
         return text.lower().replace("-", "_")
@@ -59,7 +59,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     names = {folded(each): each for each in reversed(list(known))}  # of two that are folded alike, the first
     typed = folded(name)
     longer = [each for each in reversed(names) if typed and each.startswith(typed)]
-    near = longer[:1] or difflib.get_close_matches(typed, names, 1, 0.5)
+    near = longer[:1] or difflib.get_close_matches(typed, names, 1, alike)
     return names[near[0]] if near else None
 
 

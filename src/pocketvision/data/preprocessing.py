@@ -47,13 +47,8 @@ class Preprocessing:
         lengths = {len(self.mean), len(self.std), max(1, self.channels)}
         if lengths != {self.channels} or not all(map(math.isfinite, self.mean + self.std)) or min(self.std) <= 0:
             raise InputError(
-<<<<<<< HEAD
-                f"preprocessing: {self.channels} channels, mean {self.mean}, std {self.std}; "
-                "give at least one channel, and one finite mean and one positive, finite std for each"
-=======
                 f"preprocessing: {counted(self.channels, 'channel')}, mean {self.mean}, std {self.std}; "
-                "give at least one channel, and one mean and one positive std for each"
->>>>>>> 6c97945 (One way to write percent (with a space) and one helper for singular and plural)
+                "give at least one channel, and one finite mean and one positive, finite std for each"
             )
         if self.interpolation not in INTERPOLATIONS:
             raise InputError(f"preprocessing: interpolation {self.interpolation!r}; give {' or '.join(INTERPOLATIONS)}")

@@ -89,7 +89,7 @@ def _require_path(path: Path, source: str) -> None:
         raise InputError(f"cannot open data {source}: {error.strerror}; check the path") from error
     if there:
         return
-    near = nearest(path.name, [*BUILTIN, *_siblings(path)])
+    near = nearest(path.name, [*BUILTIN, *_siblings(path)], alike=0.6)
     if near is None:
         raise InputError(f"data {source!r} not found: give a folder, a CSV, a .tar or .zip, or {', '.join(BUILTIN)}")
     meant = f"the built-in data {near}" if near in BUILTIN else str(path.with_name(near))

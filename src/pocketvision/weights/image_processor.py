@@ -10,12 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketvision.errors import InputError
-<<<<<<< HEAD
-from pocketvision.weights.looks import Looks, Size, numbers
-=======
 from pocketvision.units import counted
-from pocketvision.weights.looks import Looks, Size
->>>>>>> 6c97945 (One way to write percent (with a space) and one helper for singular and plural)
+from pocketvision.weights.looks import Looks, Size, numbers
 
 RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # Pillow's numbers
 HONOURED = {
