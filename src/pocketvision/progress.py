@@ -25,6 +25,12 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def processes() -> int:
+    """How many torchrun has started to work together; 1 without it."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    return int(count) if count.isdigit() else 1
+
+
 def is_terminal() -> bool:
     """Can a line be drawn again where progress is shown? Not in a file or pipe, whatever FORCE_COLOR says."""
     return console.file.isatty() and not console.is_dumb_terminal

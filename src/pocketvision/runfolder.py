@@ -19,6 +19,7 @@ from pocketvision.data.sources import same_place
 from pocketvision.data.splits import load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
 from pocketvision.files import remove_temporary, writable_folder, write_atomic
+from pocketvision.lock import FolderLock
 from pocketvision.progress import is_first_process, say
 from pocketvision.training.divergence import is_lowered
 from pocketvision.training.plan import More
@@ -45,8 +46,17 @@ class RunFolder:
         The setting "data" is the same when it names the same place, or a `dataset` with the same images.
         """
         self.out, self.result, self.dataset = out, result, dataset
-        begun = self.read(SETTINGS)
         self._new_folder = not out.exists()
+        writable_folder(out)
+        self._lock = FolderLock(out) if is_first_process() else None
+        try:
+            self._begin(settings, fresh)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _begin(self, settings: dict[str, Any], fresh: bool) -> None:
+        out, begun = self.out, self.read(SETTINGS)
         if begun is not None and fresh:
             self._forget()
             begun = None
@@ -60,7 +70,6 @@ class RunFolder:
                 f"{out} holds a run with other settings ({', '.join(changed)} differ{also}): choose another --out "
                 f"folder, or --fresh to start it again"
             )
-        writable_folder(out)
         writable_folder(out / "state")
         self.write(SETTINGS, settings)
 
@@ -152,12 +161,18 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if is_first_process():
-            remove_temporary(self.out)  # of an earlier process that was killed
+        if not is_first_process():
+            return
+        remove_temporary(self.out)  # of an earlier process that was killed
         if isinstance(error, InputError) and not self._is_trained():
             self._forget()
             if self._new_folder and not any(self.out.iterdir()):
                 self.out.rmdir()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _lowers_rate(self, begun: dict[str, Any], settings: dict[str, Any]) -> bool:
         """Is the rate at which the training diverged the only thing that has changed, and lower?"""

@@ -161,17 +161,25 @@ class EpochSampler(Sampler[Key]):
 
     With `weights` (one for each image) as many are drawn with replacement, in proportion to them. `start` batches of
     `batch` images are left out: an earlier process had them. `side_at(epoch, batch)` is the images' height and width.
+    With `whole` the last batch is filled up with the epoch's first images: several processes share each.
     """
 
     def __init__(
-        self, length: int, batch: int, seed: int, side: tuple[int, int], weights: Tensor | None = None
+        self,
+        length: int,
+        batch: int,
+        seed: int,
+        side: tuple[int, int],
+        weights: Tensor | None = None,
+        whole: bool = False,
     ) -> None:
         self.length, self.batch, self.seed, self.weights = length, batch, seed, weights
+        self.filling = -length % batch if whole else 0
         self.epoch = self.start = 0
         self.side_at: Callable[[int, int], tuple[int, int]] = lambda *_: side
 
     def __len__(self) -> int:
-        return self.length
+        return self.length + self.filling
 
     def __iter__(self) -> Iterator[Key]:
         generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
@@ -179,6 +187,7 @@ class EpochSampler(Sampler[Key]):
             order = torch.randperm(self.length, generator=generator)
         else:
             order = torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
+        order = torch.cat([order, order[: self.filling]])
         epoch = self.epoch
         for number, images in enumerate(order.split(self.batch)[self.start :], self.start):
             side = self.side_at(epoch, number)
@@ -208,7 +217,7 @@ def batches(
 
     Random views are made in worker processes, one thread each: many small operations gain nothing from more.
     """
-    drop_last = sampler is not None and len(images) > batch and len(images) % batch == 1
+    drop_last = sampler is not None and len(sampler) > batch and len(sampler) % batch == 1
     workers = (os.cpu_count() or 1) if not images.cached else 0 if sampler is None else 1
     return DataLoader(
         images, batch, sampler=sampler or only, drop_last=drop_last, num_workers=workers, persistent_workers=workers > 0

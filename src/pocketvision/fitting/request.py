@@ -15,6 +15,7 @@ from pocketvision.files import require_path, require_path_like, split_called
 from pocketvision.fitting.limits import Limits
 from pocketvision.loading import is_file
 from pocketvision.measure.remote import is_remote, read_address
+from pocketvision.progress import processes
 from pocketvision.runtimes.cores import check_threads
 from pocketvision.training.device import require_device
 from pocketvision.training.loggers import check_loggers
@@ -45,6 +46,8 @@ def check_fit(
     log: Sequence[str],
 ) -> FitRequest:
     """The values as numbers. InputError for the first that is wrong; `limits` are macs, params, size, memory."""
+    if processes() > 1:
+        raise InputError("fit works in one process: leave out torchrun, or take 'pocketvision train'")
     asked = FitRequest(parse_budget(budget), parse_duration(time, "time"), Limits.parse(*limits))
     if runtime != "onnxruntime":
         raise InputError(f"fit ships ONNX files, it cannot time them in {runtime!r}: use --runtime onnxruntime")
@@ -92,6 +95,8 @@ def check_train(
     Recipe(**{name: value for name, value in given.items() if value is not None})
     if folds is not None and folds < 2:
         raise InputError(f"{counted(folds, 'fold')}: give 2 or more, such as 5")
+    if folds is not None and processes() > 1:
+        raise InputError("--folds works in one process: leave out torchrun, or --folds")
     if folds is not None and more_time is not None:
         raise InputError("--more-time and --folds do not go together: leave one out")
     require_device(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def train(
         spec = spec_of(weights, resolution, len(dataset.classes), channels)
     else:
         spec = spec_for(str(model), width, resolution, len(dataset.classes), channels, weights, groups, bypass)
-    make_accelerator(device)
+    accelerator = make_accelerator(device)
     changes: dict[str, Any] = {**parse_settings(settings or {}), "seed": seed, "epochs": epochs, "lr": lr}
     recipe = dataclasses.replace(
         recipe or (fine_tune if weights else from_scratch)(channels, len(dataset.splits["train"])),
@@ -128,7 +129,11 @@ def train(
     name = file_name(f"{dataset.name}-{spec.name}")
     if folds is not None:
         kept, name = {**kept, "folds": folds}, f"{name}-{folds}folds"
-    with RunFolder(Path(out or Path("runs") / name), kept, RESULT, fresh, dataset) as folder, keeping_images():
+    home = Path(out or Path("runs") / name)
+    turn = ExitStack()
+    turn.enter_context(accelerator.main_process_first())  # of several: the others read what it found and split
+    fresh = fresh and accelerator.is_main_process
+    with turn, RunFolder(home, kept, RESULT, fresh, dataset) as folder, keeping_images():
         finished = folder.read(RESULT)
         folder.note_data(more_time, show)
         more = folder.continuation(more_time)
@@ -137,7 +142,9 @@ def train(
             if folds is not None:
                 crossed = CrossValidation(folds, make, train_one, recipe, seconds, kept, fresh, show, command, device)
                 return crossed.run(folder, dataset, seen)
-            return train_one(folder, make(), split_once(folder, dataset, seed, seen), recipe, seconds, more=more)
+            dataset = split_once(folder, dataset, seed, seen)
+            turn.close()
+            return train_one(folder, make(), dataset, recipe, seconds, more=more)
     if show:
         say(f"{folder.out} holds this run, finished: nothing to do (--fresh starts it again, --more-time goes on)")
     return finished

@@ -19,6 +19,20 @@ def require_device(device: str) -> None:
         raise InputError(f"unknown device {device!r}: {suggestion(device, DEVICES)}")
 
 
+def shared_batch(wanted: int, images: int, processes: int) -> int:
+    """Images of a batch: as `wanted`, or all there are; each of the `processes` has the same number of them.
+
+    InputError where they cannot share it.
+    """
+    if wanted % processes or images < processes:
+        raise InputError(
+            f"{processes} processes cannot share batches of {min(wanted, images)} images: give --set batch={processes} "
+            "or a multiple of it, and at least one image for each process"
+        )
+    batch = min(wanted, images)
+    return batch - batch % processes
+
+
 def make_accelerator(device: str = "auto") -> Accelerator:
     """accelerate's handle on the device; each batch is divided among the processes of a distributed run.
 

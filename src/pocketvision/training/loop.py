@@ -16,7 +16,7 @@ from pocketvision.errors import InputError
 from pocketvision.network import Network
 from pocketvision.progress import duration, say
 from pocketvision.training.balance import class_weights
-from pocketvision.training.device import make_accelerator
+from pocketvision.training.device import make_accelerator, shared_batch
 from pocketvision.training.divergence import Divergence, is_lowered
 from pocketvision.training.history import History
 from pocketvision.training.memory import keep_freed_memory
@@ -71,8 +71,9 @@ class Trainer:
         if recipe.balance and dataset.task != "classify":
             raise InputError("balance in the recipe is for images with one class each: leave it out for several labels")
         weights = class_weights(images.samples, len(dataset.classes)) if recipe.balance else None
-        batch = min(recipe.batch, len(images))
-        self.sampler = EpochSampler(len(images), batch, recipe.seed, p.resolution, weights)
+        processes = self.accelerator.num_processes
+        batch = shared_batch(recipe.batch, len(images), processes)
+        self.sampler = EpochSampler(len(images), batch, recipe.seed, p.resolution, weights, whole=processes > 1)
         self.train_batches = batches(images, batch, self.sampler)
         self.val = Images(samples("val"), p, None, recipe.seed, "reading validation images", self.show, reading)
         self.val_batches = batches(self.val, max(64, recipe.batch))

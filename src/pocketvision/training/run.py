@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pocketvision.data.loader import mixed, stop_workers
@@ -73,6 +74,7 @@ class Run:
     def train(self, optimizer: Optimizer) -> History:
         """To the end of the plan; the network then has the averaged weights, or with patience the best ones."""
         self.optimizer = optimizer
+        set_training(self.net, self.recipe)  # several processes share the gradients of what learns at this moment
         model, stepping, loader = self.accelerator.prepare(self.net, optimizer, self.trainer.train_batches)
         start_loggers(self.accelerator, self.trainer.loggers, self.out, self.recipe)
         try:
@@ -87,8 +89,7 @@ class Run:
             stop_workers(self.trainer.val_batches)
         kept = self.best if self.best is not None and self.history.best_epoch else self.average
         weights = kept.module.state_dict()
-        if not all_finite(weights.values()):
-            self._diverge()
+        self._require_finite(weights.values())
         self.net.load_state_dict(weights)
         self.net.eval()
         self.history.seconds = self.elapsed()
@@ -174,7 +175,8 @@ class Run:
     def _judge(self, row: dict[str, float | None]) -> None:
         began = self.elapsed()
         found = self.trainer.step.validate(self.average.module, self.trainer.val_batches)
-        row["val_loss"], row[f"val_{self.trainer.step.objective.metric}"] = found
+        # BatchNorm's statistics are each process's own; the first one's are saved, and all have to stop together.
+        row["val_loss"], row[f"val_{self.trainer.step.objective.metric}"] = self.trainer.together(found)
         if not is_finite(row["val_loss"]):
             self._diverge()
         if self.trainer.limit is not None:
@@ -194,8 +196,7 @@ class Run:
         optimizer = self.optimizer
         tensors = [tensor for module in self.modules.values() for tensor in module.state_dict().values()]
         tensors += [value for entries in optimizer.state.values() for value in entries.values() if value is not None]
-        if not all_finite(tensors):
-            self._diverge()
+        self._require_finite(tensors)
         self.history.seconds = self.elapsed()
         if self.out is None or self.state is None or not self.accelerator.is_main_process:
             return
@@ -211,6 +212,10 @@ class Run:
         Divergence.forget(self.state)
         self.saved = self.history.passes
         self.history.write(self.out)
+
+    def _require_finite(self, tensors: Iterable[Tensor]) -> None:
+        if not self.trainer.together(all_finite(tensors)):  # what is not in the first process is not saved
+            self._diverge()
 
     def _diverge(self) -> NoReturn:
         found = Divergence(len(self.history.epochs) + 1, self.recipe.lr, self.elapsed())
