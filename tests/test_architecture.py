@@ -18,10 +18,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # The direction of imports, from the leaves up: each part, and the parts that it may import besides the leaves.
 # `__init__.py` and `__main__.py` of the package itself are the outside of it all and stand apart.
 LEAVES = {
+    "arguments",
     "errors",
     "finite",
     "files",
     "journal",
+    "lock",
     "progress",
     "units",
     "validation",

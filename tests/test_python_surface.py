@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import pocketvision as pv
+from pocketvision.arguments import as_annotated
+from pocketvision.data.arrays import from_fractions
 from pocketvision.errors import InputError
 from pocketvision.runtimes.cores import usable_cores
+from pocketvision.training.recipe import Recipe
 
 NET = "mobilenet_v1"
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
@@ -46,6 +49,34 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "exporting a name": (lambda: pv.export(NET), "cannot export 'mobilenet_v1' .str."),  # type: ignore[arg-type]
     "profiling a name": (lambda: pv.profile(NET), "cannot profile 'mobilenet_v1'"),  # type: ignore[arg-type]
     "saving a name": (lambda: pv.save(NET, "a.safetensors"), "cannot save 'mobilenet_v1'"),  # type: ignore[arg-type]
+    "too many classes": (lambda: pv.create_model(NET, classes=10**30), "up to 1,000,000"),
+    "a number of PyTorch for classes": (lambda: pv.create_model(NET, classes=np.array(3)), "give their number"),  # type: ignore[arg-type]
+    "channels that are nothing": (lambda: pv.create_model(NET, channels=None), "channels None of"),  # type: ignore[arg-type]
+    "one side": (lambda: pv.create_model(NET, resolution=(96,)), "resolution"),  # type: ignore[arg-type]
+    "weights that are a number": (lambda: pv.create_model(NET, weights=5), "weights 5 of create_model: give a path"),  # type: ignore[arg-type]
+    "groups that are true": (lambda: pv.create_model("shufflenet_v1", groups=True), "groups True of"),
+    "a device that is a number": (lambda: pv.fit("digits", "5ms", device=0), "device 0 of fit: give text"),  # type: ignore[arg-type]
+    "a log that is none": (lambda: pv.train("digits", NET, log=None), "log None of train: give a list of text"),  # type: ignore[arg-type]
+    "a place that is a number": (lambda: pv.train("digits", NET, out=5), "out 5 of train: give a path"),  # type: ignore[arg-type]
+    "a place that cannot be": (lambda: pv.train("digits", NET, out="a\0b"), "of train: give a path"),
+    "epochs in words": (lambda: pv.train("digits", NET, epochs="3"), "epochs '3' of train: give a whole number"),  # type: ignore[arg-type]
+    "settings in words": (lambda: pv.train("digits", NET, settings="mixup"), "give a dictionary of text"),  # type: ignore[arg-type]
+    "a seed without end": (lambda: pv.train("digits", NET, seed=10**30), "seed 1000"),
+    "no, meaning yes": (lambda: pv.train("digits", NET, fresh="no"), "fresh 'no' of train: give True or False"),  # type: ignore[arg-type]
+    "folds in halves": (lambda: pv.train("digits", NET, folds=2.5), "folds 2.5 of train"),  # type: ignore[arg-type]
+    "a format that is a number": (lambda: pv.export(pv.create_model(NET, 0.25, 32), to=5), "to 5 of export: give text"),  # type: ignore[arg-type]
+    "no rounds": (lambda: pv.profile(pv.create_model(NET, 0.25, 32), rounds=0), "0 rounds: give 1 or more"),
+    "images that are one": (
+        lambda: pv.export(pv.create_model(NET, 0.25, 32), images=5),
+        "images 5 of export: give a list",
+    ),  # type: ignore[arg-type]
+    "predicting nowhere": (lambda: pv.create_model(NET, 0.25, 32).eval().predict(""), "'' .str. is no image"),
+    "predicting text": (lambda: pv.create_model(NET, 0.25, 32).eval().predict("x" * 5000), "is no image"),
+    "a rate that is no number": (lambda: Recipe(lr=float("nan")), "lr nan in the recipe: give a number"),
+    "a batch in halves": (lambda: Recipe(batch=2.5), "batch 2.5 in the recipe: give a whole number"),  # type: ignore[arg-type]
+    "smoothing beyond all": (lambda: Recipe(label_smoothing=5.0), "label_smoothing 5 in the recipe"),
+    "decay below nothing": (lambda: Recipe(weight_decay=-1.0), "weight_decay -1 in the recipe: give 0 or more"),
+    "a crop from large to small": (lambda: Recipe(crop=(0.9, 0.1)), "crop 0.9,0.1 in the recipe"),
     "looking at a number": (lambda: pv.doctor(5), "5 .int. is no data"),  # type: ignore[arg-type]
 }
 
@@ -64,6 +95,26 @@ def test_numpy_s_numbers_and_names_are_as_good() -> None:
     named = pv.create_model(NET, 0.25, 32, np.array(["a", "b", "c"]))  # type: ignore[arg-type]
     assert named.classes == ("a", "b", "c") and named.spec == net.spec
     assert pv.Spec.from_json(net.spec.to_json()) == net.spec
+
+
+def test_annotations_are_read_as_they_are_written() -> None:
+    @as_annotated("own")
+    def call(own: int, place: str | Path | None = None, names: Sequence[str] = (), share: float = 0.5) -> object:
+        return own, place, names, share
+
+    assert call("anything", Path("a"), ["b"], 1) == ("anything", Path("a"), ["b"], 1)  # type: ignore[arg-type]
+    assert call.__name__ == "call" and call(1, share=np.float32(2)) == (1, None, (), 2)  # type: ignore[arg-type]
+    for wrong in ({"place": b"a"}, {"names": "ab"}, {"names": [1]}, {"share": True}, {"share": "1"}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} .* of call: give "):
+            call(1, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        call(1, other=2)  # type: ignore[call-arg]
+
+
+def test_floats_that_resizing_has_put_beyond_1_are_still_fractions() -> None:
+    assert from_fractions(np.array([-1e-6, 0.5, 1 + 1e-6])).tolist() == [0, 128, 255]
+    with pytest.raises(ValueError, match="from -0.01 to 1"):
+        from_fractions(np.array([-0.01, 1.0]))
 
 
 def test_more_threads_than_cores_are_refused(tmp_path: Path) -> None:

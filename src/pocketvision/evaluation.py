@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.arguments import as_annotated
 from pocketvision.calibration import cross_entropies
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.findings import unread
@@ -139,6 +140,7 @@ def wilson(share: float, images: int) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
+@as_annotated("model", "data")
 def evaluate(
     model: Network | Exported | str | Path,
     data: str | Path,

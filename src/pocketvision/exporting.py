@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketvision.arguments import as_annotated
 from pocketvision.data.image import ImageFile
 from pocketvision.errors import InputError
 from pocketvision.files import file_name
@@ -34,6 +35,7 @@ def check_export(to: str, path: str | Path | None = None) -> None:
         raise InputError(f"cannot write {target}: give a file name in a folder that exists and can be written to")
 
 
+@as_annotated("net")
 def export(
     net: Network,
     to: str = "onnx",

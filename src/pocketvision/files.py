@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pocketvision.errors import InputError
 
+LONGEST_PATH, LONGEST_NAME = 4096, 255  # characters, and bytes: Linux's bounds
 TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}\.tmp")
 
 
@@ -61,8 +62,20 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
 def require_path_like(value: object, what: str) -> None:
     """InputError unless `value` is the text or the Path that names a place; `what` is what it should be of."""
-    if not isinstance(value, str | os.PathLike):
-        raise InputError(f"{value!r} ({type(value).__name__}) is no {what}: give its path or name as text")
+    if not is_path(value):
+        told = repr(value) if len(repr(value)) < 200 else f"{repr(value)[:60]}..."
+        raise InputError(f"{told} ({type(value).__name__}) is no {what}: give its path or name as text")
+
+
+def is_path(value: object) -> bool:
+    """Is it text, or a Path, that can name a place?
+
+    No system takes null characters, or names without end; and no text would be the folder that the program runs in.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not text or not isinstance(text, str) or "\0" in text or len(text) > LONGEST_PATH:
+        return False
+    return all(len(part.encode("utf-8", "replace")) <= LONGEST_NAME for part in re.split(r"[/\\]", text))
 
 
 def file_name(text: str) -> str:

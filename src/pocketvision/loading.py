@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pocketvision.arguments import as_annotated
 from pocketvision.errors import InputError
 from pocketvision.files import require_path_like
 from pocketvision.runtimes import SUFFIXES
@@ -29,6 +30,7 @@ def is_file(model: str) -> bool:
     return named or path.is_file() or _inside(path) is not None or (path / "config.json").is_file()
 
 
+@as_annotated("path")
 def load(path: str | Path, threads: int = 0) -> Network | Exported:
     """`model.safetensors` (or the folder that holds it) -> Network; any exported file (`model.onnx`) -> Exported.
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from pathlib import Path
 
 from pocketvision.errors import InputError
 
-try:
+if sys.platform != "win32":  # there nothing is locked
     import fcntl
-except ImportError:  # Windows: there nothing is locked
-    fcntl = None  # type: ignore[assignment]
 
 _held: set[int] = set()
 
@@ -23,7 +22,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        if fcntl is None:
+        if sys.platform == "win32":
             return
         handle = os.open(folder, os.O_RDONLY)
         _held.add(handle)
@@ -40,7 +39,7 @@ class FolderLock:
 
     def release(self) -> None:
         """The next process may begin."""
-        if fcntl is not None:
+        if sys.platform != "win32":
             self._close()
 
 
@@ -56,5 +55,5 @@ def _let_go() -> None:
         _close(handle)
 
 
-if fcntl is not None:
+if sys.platform != "win32":
     os.register_at_fork(after_in_child=_let_go)

@@ -36,6 +36,7 @@ FAMILIES: dict[str, str | None] = {
     "se_resnet_50": None,
     "resnet_50_separable": None,
 }
+MOST_CLASSES, MOST_CHANNELS = 1_000_000, 10_000  # more is a mistake, and fills the memory
 DIALS: dict[str, tuple[int | str, ...]] = {"groups": (3, 1, 2, 4, 8), "bypass": ("none", "simple", "complex")}
 LISTED = "'pocketvision models' lists them"
 PROFILED = ("onnxruntime", "torch")  # the runtimes that `profile` can look into
@@ -106,7 +107,8 @@ def check_dials(
     sides = resolution if isinstance(resolution, tuple) else () if resolution is None else (resolution,)
     if width is not None and not _is_number(width):
         raise InputError(f"width {width!r} of {name}: give a number, such as 0.5 or 1.0")
-    if not all(_is_whole(side) for side in sides) or len(sides) > 2:
+    whole = all(_is_whole(side) for side in sides)
+    if not whole or (isinstance(resolution, tuple) and len(sides) != 2):
         raise InputError(f"resolution {resolution!r} of {name}: give whole pixels, such as 224 or (192, 256)")
     for what, number in (("classes", classes), ("channels", channels)):
         if number is not None and not _is_whole(number):
@@ -115,9 +117,11 @@ def check_dials(
         raise InputError(f"width {width:g} of {name}: give a multiplier above 0 and up to 10, such as 0.5 or 1.0")
     if not all(1 <= side <= 4096 for side in sides):
         raise InputError(f"resolution {resolution} of {name}: give pixels from 1 to 4096, such as 224")
-    if classes is not None and classes < 1:
-        raise InputError(f"{counted(classes, 'class', 'classes')} for {name}: give a positive number")
-    if channels is not None and channels < 1:
+    if classes is not None and not 1 <= classes <= MOST_CLASSES:
+        raise InputError(
+            f"{counted(classes, 'class', 'classes')} for {name}: give a positive number, up to {MOST_CLASSES:,}"
+        )
+    if channels is not None and not 1 <= channels <= MOST_CHANNELS:
         raise InputError(
             f"{counted(channels, 'input channel')} for {name}: give 1 for grey, 3 for colour, or any positive number"
         )
@@ -128,8 +132,9 @@ def check_dials(
 
 def require_class_names(classes: Iterable[str]) -> tuple[str, ...]:
     """The names as a tuple. InputError for none, for what is no name, and for two classes with one name."""
-    names = [classes] if isinstance(classes, str) else list(classes)
-    if isinstance(classes, str) or not names:
+    single = isinstance(classes, str | bytes) or getattr(classes, "ndim", 1) != 1  # so is a number of NumPy or PyTorch
+    names = [] if single else list(classes)
+    if not names:
         raise InputError(f"classes {classes!r}: give their number, or a list of names such as ['ant', 'bee']")
     for name in names:
         if not _is_text(name):
@@ -179,5 +184,7 @@ def require_profiled(runtime: str) -> None:
 def require_one_of(value: str, choices: Iterable[str], what: str) -> None:
     """InputError for a `value` that is none of `choices`, with the nearest."""
     choices = list(choices)
+    if not isinstance(value, str):
+        raise InputError(f"{what} {value!r}: choose one of {', '.join(choices)}")
     if value not in choices:
         raise InputError(f"unknown {what} {value!r}: {suggestion(value, choices)}")

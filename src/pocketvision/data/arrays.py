@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ROUNDED = 0.5 / 255
 USUAL = {1, 3, 4}  # channels of an image
 
 
@@ -28,13 +29,16 @@ def as_array(image: Any, channels: int) -> NDArray[Any]:
 
 
 def from_fractions(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Floats from 0 to 1 as pixels from 0 to 255. Raises ValueError for others: nobody said what they mean."""
-    if array.size and not (array.min() >= 0 and array.max() <= 1):  # NaN neither
+    """Floats from 0 to 1 as pixels from 0 to 255. Raises ValueError for others: nobody said what they mean.
+
+    What resizing and the like are off by is no other range: as much as is rounded away in any case.
+    """
+    if array.size and not (array.min() >= -ROUNDED and array.max() <= 1 + ROUNDED):  # NaN neither
         raise ValueError(
             f"its numbers go from {array.min():.3g} to {array.max():.3g}: give pixels as uint8, or as floats from 0 to "
             "1, not normalised"
         )
-    return np.rint(array * 255).astype(np.uint8)
+    return np.rint(array.clip(0, 1) * 255).astype(np.uint8)
 
 
 def with_channels_first(array: NDArray[Any], channels: int) -> str:

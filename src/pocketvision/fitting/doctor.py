@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketvision.arguments import as_annotated
 from pocketvision.data.doctor import examine, refuse_unreadable
 from pocketvision.data.embedding import EDGES_AND_COLOURS, unit
 from pocketvision.data.look import Embedding
@@ -25,6 +26,7 @@ PROBED = 8  # images that its speed is measured on
 BATCH = 32
 
 
+@as_annotated("data")
 def doctor(
     data: str | Path, *, pretrained: str | Path | None = None, strict: bool = False, show: bool = True
 ) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketvision import __version__
+from pocketvision.arguments import as_annotated
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.example import an_image
 from pocketvision.data.kept import keeping_images
@@ -53,6 +54,7 @@ CROSSING = "cross-validating"
 TIMED, JUDGED = "state/timed.json", "state/judged.json"  # the steps towards these
 
 
+@as_annotated("data", "budget", "time", "threads")
 def fit(
     data: str | Path,
     budget: str,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pocketvision import __version__
+from pocketvision.arguments import as_annotated
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.kept import keeping_images
 from pocketvision.data.preprocessing import shown_whole
@@ -39,6 +40,7 @@ from pocketvision.weights import open_weights, save
 RESULT, MODEL = "result.json", "model.safetensors"
 
 
+@as_annotated("data", "model", "time")
 def train(
     data: str | Path,
     model: str | Path,

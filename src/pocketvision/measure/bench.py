@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from pocketvision.arguments import as_annotated
 from pocketvision.errors import InputError
 from pocketvision.measure import watch
 from pocketvision.measure.calls import TimedCall
@@ -37,6 +38,7 @@ WARMUP = 0.05  # s
 USUAL = "onnxruntime"  # for networks, unless another runtime is named
 
 
+@as_annotated("models", "runtime", "threads", "batch", "device")
 def bench(
     models: Model | Iterable[Model] | Mapping[str, Model],
     runtime: str | Sequence[str] | None = None,

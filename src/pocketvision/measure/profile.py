@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pocketvision.arguments import as_annotated
 from pocketvision.errors import InputError
 from pocketvision.measure.count import Amount, Costs, count
 from pocketvision.measure.kinds import AFTER, BEFORE, TIME_KINDS
@@ -20,6 +21,7 @@ from pocketvision.validation import require_profiled
 FAR = 0.1  # a gap beyond this deserves a note
 
 
+@as_annotated("net")
 def profile(
     net: Network,
     rounds: int = 15,
@@ -45,6 +47,8 @@ def profile(
     training keeps, `training_batch_bytes` what the batch adds once. InputError for another runtime.
     """
     require_profiled(runtime)
+    if rounds < 1:
+        raise InputError(f"{rounds} rounds: give 1 or more")
     if threads < 0:
         raise InputError(f"cannot profile {threads} threads: give at least 0 (all cores)")
     require_network(net, "profile")

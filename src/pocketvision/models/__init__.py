@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pocketvision.arguments import as_annotated
 from pocketvision.errors import InputError
 from pocketvision.models.families import MODELS
 from pocketvision.models.family import Family
@@ -77,6 +78,7 @@ def _turned(name: str, family: Family, given: dict[str, Any], named: Any) -> tup
     return (family.trunk if value == dial.values[0] else dial.turn(family.trunk, value)), value
 
 
+@as_annotated("name", "resolution", "classes")
 def create_model(
     name: str,
     width: float | None = None,

@@ -7,6 +7,7 @@ import fnmatch
 import re
 from typing import Any, NamedTuple
 
+from pocketvision.arguments import as_annotated
 from pocketvision.errors import InputError
 from pocketvision.models.families import MODELS
 from pocketvision.models.published import PUBLISHED
@@ -71,6 +72,7 @@ def variant_name(family: str, width: float, resolution: int | tuple[int, int]) -
     return f"{family}_{width:.4g}_{size}" if width != int(width) else f"{family}_{width:.1f}_{size}"
 
 
+@as_annotated()
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the families and of all published variants (width, resolution, groups) that match a shell pattern.
 

@@ -18,6 +18,7 @@ from pocketvision.data.gather import gather, holds_images
 from pocketvision.data.image import ImageFile, Preprocessing, prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.errors import InputError
+from pocketvision.files import require_path_like
 from pocketvision.results import Result
 from pocketvision.runtimes import Runnable
 from pocketvision.units import counted
@@ -105,6 +106,8 @@ def _each(images: Any) -> Iterable[AnyImage]:
 def _with_folders(images: Iterable[AnyImage]) -> Iterator[AnyImage]:
     """The same with the images of a folder or archive in the place of its path."""
     for image in images:
+        if isinstance(image, str | Path):
+            require_path_like(image, "image")  # "" would be the folder that the program runs in
         if isinstance(image, str | Path) and holds_images(Path(image)):
             yield from gather([Path(image)])
         else:

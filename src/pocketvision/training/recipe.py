@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from pocketvision.arguments import is_kind
 from pocketvision.errors import InputError
 from pocketvision.validation import suggestion
 
@@ -56,6 +57,9 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, kind in KINDS.items():
+            if not _is(getattr(self, name), kind):
+                raise InputError(f"{name} {getattr(self, name)!r} in the recipe: give {WANTED[kind]}")
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} in the recipe: give 1 or more")
@@ -65,13 +69,16 @@ class Recipe:
             if getattr(self, name) not in choices:
                 hint = suggestion(str(getattr(self, name)), choices)
                 raise InputError(f"{name} {getattr(self, name)!r} in the recipe: {hint}")
-        for name in ("head_warmup", "erase", "warmup"):
+        for name in ("head_warmup", "erase", "warmup", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name):g} in the recipe: give a share from 0 to below 1")
         if not 0.2 <= self.progressive <= 1:
             raise InputError(f"progressive {self.progressive:g} in the recipe: give a share from 0.2 to 1")
-        if min(self.mixup, self.cutmix, self.patience, self.freeze) < 0:
-            raise InputError("mixup, cutmix, patience and freeze in the recipe: give 0 or more")
+        for name in ("mixup", "cutmix", "patience", "freeze", "trunk_lr", "layer_decay", "weight_decay", "average"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} {getattr(self, name):g} in the recipe: give 0 or more")
+        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise InputError(f"crop {self.crop[0]:g},{self.crop[1]:g} in the recipe: give two shares, such as 0.3,1")
 
     @property
     def augmentation(self) -> Augmentation:
@@ -131,7 +138,7 @@ def parse_settings(settings: Mapping[str, str]) -> dict[str, Any]:
 
     InputError for an unknown field (with the nearest) and for a value that is not of its kind.
     """
-    kinds = {field.name: type(field.default) for field in fields(Recipe)}
+    kinds = KINDS
     found: dict[str, Any] = {}
     for name, text in settings.items():
         if name not in kinds:
@@ -143,9 +150,16 @@ def parse_settings(settings: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+KINDS: dict[str, type] = {field.name: type(field.default) for field in fields(Recipe)}
 WANTED = {
     int: "a whole number", float: "a number", bool: "yes or no", tuple: "two numbers, such as 0.3,1", str: "a word",
 }  # fmt: skip
+
+
+def _is(value: object, kind: type) -> bool:
+    if kind is tuple:
+        return isinstance(value, tuple | list) and len(value) == 2 and all(_is(part, float) for part in value)
+    return is_kind(value, kind.__name__) and (kind is not float or math.isfinite(float(value)))  # type: ignore[arg-type]
 
 
 def _as(kind: type, text: str) -> Any:
