@@ -56,7 +56,21 @@ def test_names_in_an_old_encoding_are_read_as_the_format_says_and_said(
     (tmp_path / "old.zip").write_bytes(content)
     assert open_dataset(tmp_path / "old.zip").classes == ("bees", "Käfer")
     said = capsys.readouterr().err
-    assert "its names are not in UTF-8 and were read as cp437 (first: Käfer/1.png)" in said and said.count("\n") == 1
+    assert "1 name is not in UTF-8 and read as cp437 (first: Käfer/1.png)" in said and said.count("\n") == 1
+
+
+def test_each_name_of_a_zip_is_read_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One old name says nothing of the others: UTF-8 with a flag, without one, and cp437 in one archive."""
+    path = tmp_path / "mixed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for seed, name in enumerate(("Kxfer/1.png", Unflagged("Löwen/1.png"), "Bären/1.png", "bees/1.png")):
+            archive.writestr(name, png(seed))
+    path.write_bytes(path.read_bytes().replace(b"Kxfer", "Käfer".encode("cp437")))
+    dataset = open_dataset(path)
+    assert dataset.classes == ("bees", "Bären", "Käfer", "Löwen")
+    found = {dataset.classes[sample.label]: sample.image.read() for sample in dataset.splits["train"]}
+    assert found == {"Käfer": png(0), "Löwen": png(1), "Bären": png(2), "bees": png(3)}
+    assert "1 name is not in UTF-8 and read as cp437 (first: Käfer/1.png)" in capsys.readouterr().err
 
 
 def test_names_that_are_no_text_are_no_classes(tmp_path: Path) -> None:
@@ -140,6 +154,7 @@ LEFT = (
     *(".thumbnails/1.png", "lost+found/1.png", "$RECYCLE.BIN/1.png", ".ipynb_checkpoints/1.png", "a/Thumbs.db"),
     *("a/desktop.ini", "a/._1.png", "System Volume Information/1.png", "#recycle/1.png", "a/Icon\r", "b/ehthumbs.db"),
     *("thumbs.db/1.png", "__pycache__/1.png", ".Trash-1000/files/1.png", "@Recycle/1.png", "lost+found/"),
+    *("FOUND.001/1.png", "found.123/1.png", "~snapshot/1.png", "@sharebin/1.png", "#snapshot/1.png"),
 )
 
 
@@ -151,6 +166,39 @@ def test_system_folders_are_no_classes(tmp_path: Path, pack: Packing, split_fold
     dataset = open_dataset(pack(folder))
     assert dataset.classes == ("a", "b") and dataset.unread == ()
     assert [sample.name for sample in dataset.splits["train"]] == kept
+    ((severity, said),) = dataset.notes
+    assert severity == "note"
+    assert f"passed over, hidden or left by a system or program: {split_folder}#recycle" in said.replace("data/", "")
+    assert ", 17 more" in said or ", 16 more" in said  # folders, no files; no folder of a zip is empty
+
+
+PROGRAMS = (
+    *("RECYCLER/S-1-5-21/1.png", "Recycled/x/1.png", "wandb/run-1/files/media/1.png", "mlruns/0/artifacts/1.png"),
+    *("lightning_logs/version_0/1.png", "runs/detect/exp/1.png", "node_modules/x/logo.png", "thumbs/a/1.png"),
+)
+
+
+@pytest.mark.parametrize("pack", PACKINGS[:4:3])
+@pytest.mark.parametrize("split_folder", ["", "train/"])
+def test_folders_of_programs_are_no_classes(tmp_path: Path, pack: Packing, split_folder: str) -> None:
+    kept = [f"{split_folder}{label}/1.png" for label in ("a", "b", "b/runs")]
+    folder = plant(tmp_path / "data", *kept, *(split_folder + name for name in PROGRAMS), "runs/events.out", "mlruns/")
+    dataset = open_dataset(pack(folder))
+    assert dataset.classes == ("a", "b") and dataset.unread == ()
+    assert [sample.name for sample in dataset.splits["train"]] == kept
+    (said,) = [said for severity, said in dataset.notes if severity == "warning"]
+    assert said.startswith("passed over as folders of programs: ") and f"with {len(PROGRAMS)} images: rename" in said
+    (finding,) = [finding for finding in examine(dataset, show=False).findings if "programs" in finding["text"]]
+    assert finding == {"severity": "warning", "text": said}
+
+
+def test_folders_of_programs_with_images_are_classes(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "data", "Recycled/1.png", "recyclable/1.png", "runs/1.png", "wandb/x.txt", "thumbs/")
+    dataset = open_dataset(folder)
+    assert dataset.classes == ("recyclable", "Recycled", "runs")
+    assert dataset.notes == (
+        ("note", "passed over as folders of programs: thumbs, wandb, with no image: rename what is a class"),
+    )
 
 
 @pytest.mark.parametrize("name", ["recycled", "tmp", "lost", "database", "train", "eaDir", "Windows", "icon"])

@@ -25,7 +25,7 @@ from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import class_counts, load_splits, split
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
-from pocketvision.report.diagnosis import diagnosis
+from pocketvision.report.diagnosis import _fine, diagnosis
 from pocketvision.runtimes import torch as torch_runtime
 from pocketvision.runtimes.verify import compare
 
@@ -385,3 +385,19 @@ def test_the_public_function_and_the_command_agree(tmp_path: Path, call_cli: Cal
     ours.pop("looked"), theirs.pop("looked")
     assert ours == theirs
     assert call_cli("doctor", tmp_path / "nothing").returncode == 2
+
+
+def fine(**changes: Any) -> list[str]:
+    """What `doctor` ticks of an examination without findings, but for `changes` in what was looked at."""
+    looked = {"near_duplicates_among": 100, "labels_judged_among": 100, "classes_not_judged": []}
+    seen = {"images": 100, "classes": ["ants", "bees"], "splits": {"train": {}}, "unreadable": [], "unread": []}
+    return _fine({**seen, "duplicates": [], "suspicious": [], "looked": {**looked, **changes}})
+
+
+def test_only_what_was_judged_is_ticked() -> None:
+    assert fine() == ["every image can be read", "no picture is there twice", "no label looks wrong"]
+    assert fine(classes_not_judged=["ants"])[2:] == ["no label of bees looks wrong"]
+    assert fine(classes_not_judged=["ants", "bees"])[2:] == []
+    assert fine(labels_judged_among=0)[2:] == []  # several labels each
+    assert fine(labels_judged_among=40)[2:] == ["none of the labels that were judged (40 of 100) looks wrong"]
+    assert fine(near_duplicates_among=50)[1] == "no picture is there twice without a change"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import pocketvision as pv
 from datafolders import PACKINGS, Packing, names, plant
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.folds import deal_folds
@@ -42,6 +43,17 @@ def labels(*names: str) -> str:
         ),
         (("0", "1", "7"), ["ant", "bee"], "class 7 of train"),
         (("0", "1", "7"), ["7", "8"], "class 0 of train"),  # 7 is a name: 0 and 1 are no indices beside it
+        (
+            ("0", "1", "2"),
+            ["10", "20", "30"],
+            "class 0 of train .* the classes are called by numbers, so that this is no",
+        ),
+        (("0", "0"), ["1", "2", "3"], "class 0 of train .* the classes are called by numbers"),
+        (
+            ("1", "2", "3"),
+            ["ant", "bee", "fly"],
+            r"class 3 of train .* labels count from 0 \(ant\) to 2 \(fly\): write",
+        ),
     ],
 )
 def test_labels_are_names_or_indices_never_both(
@@ -49,6 +61,21 @@ def test_labels_are_names_or_indices_never_both(
 ) -> None:
     with pytest.raises(InputError, match=message):
         table(tmp_path / "data", labels(*names), classes=classes)
+
+
+def test_labels_that_were_read_as_indices_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = table(tmp_path / "data", labels("1", "2"), classes=["cat", "dog", "owl"])
+    assert dataset.notes == (
+        ("warning", "labels were read as indices, from 0: 1 = dog, 2 = owl"),
+        ("note", "4 images are in no row of the table (c.png, d.png, e.png, 1 more)"),
+    )
+    names = table(tmp_path / "names", labels("dog", "owl", "dog", "owl", "cat", "cat"), classes=["cat", "dog", "owl"])
+    assert names.notes == ()
+    net = pv.create_model("mobilenet_v1", classes=["cat", "dog", "owl"], width=0.25, resolution=32)
+    result = pv.evaluate(net, tmp_path / "data")
+    assert result["images"] == 2 and result["notes"] == [sentence for _, sentence in dataset.notes]
+    said = capsys.readouterr().err.splitlines()
+    assert dataset.notes[0][1] in said and not any("no row" in line for line in said)
 
 
 def test_the_splits_of_a_table_are_read_alike(tmp_path: Path) -> None:

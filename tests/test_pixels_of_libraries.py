@@ -170,7 +170,7 @@ def test_pixels_are_transformers(processor: Any, case: str) -> None:
         ({"size": {"shortest_edge": 256, "longest_edge": 400}}, "gives a size by longest_edge, shortest_edge"),
         ({"size": {"max_height": 256, "max_width": 400}}, "gives a size by max_height, max_width"),
         ({"resample": 9}, "resample 9"),
-        ({"image_mean": [0.5]}, "images of 1 channels for a network of 3"),
+        ({"image_mean": [0.5]}, "images of 1 channel for a network of 3"),
         ({"image_mean": math.nan}, "image_mean of its image processor is nan: give finite numbers"),
         ({"image_std": [0.5, 0, 0.5]}, r"image_std of its image processor is \[0.5, 0, 0.5\]: .* above zero"),
         ({"rescale_factor": math.nan}, "rescale_factor of its image processor is nan: give finite numbers above zero"),

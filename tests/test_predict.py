@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ import torch
 from PIL import Image
 
 import pocketvision as pv
+from datafolders import plant
+from pocketvision.data.gather import gather
+from pocketvision.errors import InputError
 
 GOOD = ["a.png", "deep/er/b.PNG", "deep/c.jpg"]
 BAD = ["deep/damaged.png", "empty.jpg", "text.png", "z1.png", "z2.png", "z3.png"]
@@ -80,3 +85,30 @@ def test_when_none_can_be_read_it_is_an_error(place: Path, call_cli: Callable) -
 def test_a_folder_without_images_is_an_error(place: Path, call_cli: Callable, tmp_path: Path) -> None:
     status, _, err = call_cli("predict", "m.safetensors", tmp_path, cwd=place)
     assert status == 2 and "there is no image in" in err
+
+
+def test_what_is_not_there_is_said_in_order(place: Path, call_cli: Callable) -> None:
+    status, _, err = call_cli("predict", "m.safetensors", "mixed/nosuch.jpg", cwd=place)
+    assert (status, err) == (2, "error: cannot read mixed/nosuch.jpg: not found, was it moved or deleted?\n")
+    status, _, err = call_cli("predict", "m.safetensors", "mixed/nosuch.jpg", "mixed/a.png", cwd=place)
+    assert status == 1 and "left out, because it cannot be read: mixed/nosuch.jpg: not found, was it moved" in err
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_folder_that_goes_or_is_locked_while_it_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    plant(tmp_path / "data", "a/1.png", "gone/2.png")
+    listed = os.scandir
+
+    def scandir(folder: Path) -> Any:
+        if Path(folder).name == "gone":
+            raise error(2, "it is so", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    if error is FileNotFoundError:
+        assert [Path(image.name).name for image in gather([tmp_path / "data"])] == ["1.png"]
+        return
+    with pytest.raises(InputError, match="cannot read folder .*/data/gone: it is so; check its permissions"):
+        gather([tmp_path / "data"])

@@ -239,7 +239,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "width": (lambda f: edit(f, depth_multiplier=0.5), "does not fit"),
     "size": (lambda f: edit(f, image_size=[1, 2, 3]), "damaged config"),
-    "statistics": (lambda f: edit(f, "preprocessor_config.json", image_mean=[0.5]), "1 channels"),
+    "statistics": (lambda f: edit(f, "preprocessor_config.json", image_mean=[0.5]), "1 channel"),
     "crop": (lambda f: edit(f, "preprocessor_config.json", crop_size={"top": 1}), "gives a size by top"),
 }
 

@@ -46,6 +46,8 @@ def test_photographs_without_a_suffix_are_read(tmp_path: Path, pack: Packing) ->
         "GIF": "x.1",
         "BMP": "bitmap",
         "TIFF": "scan",
+        "JPEG2000": "plate",
+        "AVIF": "web",
     }
     folder = plant(tmp_path / "data", "a/1.png", "b/1.png", "b/notes", "b/empty")
     for kind, name in kinds.items():
@@ -59,6 +61,47 @@ def test_photographs_without_a_suffix_are_read(tmp_path: Path, pack: Packing) ->
         decode(sample.image).shape == (5, 6, 3) for sample in dataset.splits["train"] if "1.png" not in sample.name
     )
     assert dataset.unread == ("b/empty", "b/notes")
+
+
+SPELLINGS = {  # by the format in Pillow
+    "JPEG": ".jpg .jpeg .jpe .jfif .jfi .jif .pjpeg .pjp .JPG",
+    "MPO": ".mpo",
+    "PNG": ".png .apng",
+    "BMP": ".bmp .dib",
+    "TIFF": ".tif .tiff",
+    "PPM": ".ppm .pnm",
+    "JPEG2000": ".jp2 .j2k .j2c .jpc .jpf .jpx",
+    "AVIF": ".avif .avifs",
+}
+
+
+def test_every_suffix_of_a_format_that_is_read(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "data", "b/1.png")
+    (folder / "a").mkdir()
+    for kind, suffixes in SPELLINGS.items():
+        for suffix in suffixes.split():
+            (folder / "a" / f"{kind}{suffix}").write_bytes(encoded(kind))
+    dataset = open_dataset(folder)
+    assert dataset.unread == () and len(dataset.splits["train"]) == 1 + sum(len(s.split()) for s in SPELLINGS.values())
+    assert all(decode(sample.image).shape[2] == 3 for sample in dataset.splits["train"])
+
+
+@pytest.mark.usefixtures("without_heif")
+def test_heic_without_a_suffix_is_named_with_what_to_install(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "data", *(f"{label}/{i}.png" for label in "ab" for i in range(3)))
+    (folder / "a" / "IMG_1").write_bytes(HEIC)
+    said = " ".join(finding["text"] for finding in examine(open_dataset(folder), show=False).findings)
+    assert "1 of 7 images cannot be read" in said and "a/IMG_1: it is HEIC, to read it pip install pillow-heif" in said
+
+
+def test_images_in_no_class_folder_are_said(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "data", "a/1.png", "b/1.png", "cover.png", "README.md")
+    assert open_dataset(folder).notes == (
+        ("warning", "1 image lies in no class folder and will not be used (cover.png): move them into one"),
+    )
+    folder = plant(tmp_path / "splits", "train/a/1.png", "train/b/1.png", "train/x.png", "extra/1.png", "test/a/1.png")
+    ((_, said),) = open_dataset(folder).notes
+    assert said.startswith("2 images lie in no class folder and will not be used (extra/1.png, train/x.png): move")
 
 
 @pytest.mark.usefixtures("without_heif")

@@ -171,9 +171,9 @@ DAMAGES = {
     "pickled content": (lambda p: torch.save(_Evil(), p), "holds pickled content"),
     "description of another network": (
         lambda p: _edit(p, lambda d: d.update(spec=json.loads(pv.create_model("mobilenet_v1").spec.to_json()))),
-        "names 2 classes, but its network has 1000",
+        "names 2 classes, but its network has 1,000 outputs",
     ),
-    "class missing": (lambda p: _edit(p, lambda d: d["classes"].pop()), "names 1 classes"),
+    "class missing": (lambda p: _edit(p, lambda d: d["classes"].pop()), "names 1 class,"),
     "no classes": (lambda p: _edit(p, lambda d: d.pop("classes")), "damaged description"),
     "text": (lambda p: p.write_text("hello, this is no model at all"), "cut off or damaged"),
 }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pocketvision.arguments import as_annotated
 from pocketvision.calibration import cross_entropies
 from pocketvision.data.dataset import Dataset, Sample
-from pocketvision.data.findings import unread
+from pocketvision.data.findings import printable, unread
 from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
 from pocketvision.data.record import share_of_sketch, trained_on
@@ -148,7 +148,9 @@ def evaluate(
     download: bool = False,
     run: str | Path | None = None,
 ) -> dict[str, Any]:
-    """{images, top1, top5, split, skipped, preprocessing} of a network on DATA; top5 for more than five classes.
+    """{images, top1, top5, split, skipped, notes, preprocessing} of a network on DATA; top5 for more than five classes.
+
+    `notes` are sentences on what was guessed or passed over: labels read as indices, images in no class folder.
 
     Its own class names decide what a label means. For a network of the task "multilabel" {map, f1, exact} instead of
     top-1 and top-5: mean average precision over the classes, micro F1 at a probability of 0.5, and the fraction of
@@ -169,6 +171,9 @@ def evaluate(
     dataset = open_dataset(data, model.classes, download, model.task)
     if dataset.unread:
         say(unread(dataset.unread))
+    for severity, sentence in dataset.notes:
+        if severity == "warning":
+            say(printable(sentence))
     runnable = as_runnable(model)
     name, samples = _chosen(dataset, split, run, _sketch_of(model))
     result = evaluate_samples(runnable, samples)
@@ -176,6 +181,7 @@ def evaluate(
         **result.to_json(),
         "split": name,
         "skipped": result.skipped,
+        "notes": [printable(sentence) for _, sentence in dataset.notes],
         "preprocessing": runnable.preprocessing.to_json(),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pocketvision.errors import InputError
 
@@ -26,6 +27,12 @@ def percent(share: float, decimals: int = 1) -> str:
     while share < 1 and decimals < 6 and round(100 * share, decimals) >= 100:
         decimals += 1
     return f"{100 * share:.{decimals}f} %"
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """`a, b, c, 4 more`."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f", {more:,} more" if more > 0 else "")
 
 
 def parse_duration(text: str, what: str) -> float:

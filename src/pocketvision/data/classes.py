@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pocketvision.data.dataset import Sample
 from pocketvision.data.formats import kinds, remedy
@@ -10,7 +10,9 @@ from pocketvision.data.layout import Layout
 from pocketvision.data.names import composed
 from pocketvision.data.table import Labelled
 from pocketvision.errors import InputError
-from pocketvision.units import counted
+from pocketvision.units import counted, some
+
+NUMBER = re.compile("[0-9]+")
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
@@ -43,19 +45,27 @@ def lock(layout: Layout, classes: Sequence[str] | None, where: str) -> tuple[str
     return tuple(sorted({name for items in decisive.values() for item in items for name in item.labels}, key=natural))
 
 
-def to_samples(layout: Layout, classes: tuple[str, ...], given: bool, where: str) -> dict[str, tuple[Sample, ...]]:
-    """Replace class names by indices. Raises InputError for a class that is not among `classes`.
+Notes = tuple[tuple[str, str], ...]
 
-    In a table the labels may also be indices into the classes that were given, if none of them is a name of a class.
+
+def to_samples(
+    layout: Layout, classes: tuple[str, ...], given: bool, where: str
+) -> tuple[dict[str, tuple[Sample, ...]], Notes]:
+    """Replace class names by indices; and what was guessed in doing so, as a Dataset's `notes`.
+
+    In a table the labels may also be indices into the classes that were given, counted from 0: when all are numbers and
+    no class is called by a number. Raises InputError for a class that is not among `classes`.
     """
     labels = {composed(name): index for index, name in enumerate(classes)}
     if len(labels) < len(classes):
         twice = next(name for index, name in enumerate(classes) if labels[composed(name)] != index)
         raise InputError(f"{where}: class {twice} is among the classes of the model twice: train it again")
+    notes: Notes = ()
     if given and layout.table:
         found = {name for items in layout.splits.values() for item in items for name in item.labels}
-        if found.isdisjoint(labels) and all(re.fullmatch("[0-9]+", name) for name in found):
+        if found and not any(map(NUMBER.fullmatch, classes)) and all(map(NUMBER.fullmatch, found)):
             labels = {name: int(name) for name in found if int(name) < len(classes)}
+            notes = (("warning", f"labels were read as indices, from 0: {_meant(labels, classes)}"),)
     result = {}
     for split, items in layout.splits.items():
         for item in items:
@@ -63,7 +73,12 @@ def to_samples(layout: Layout, classes: tuple[str, ...], given: bool, where: str
                 if name not in labels:
                     raise _unknown(name, item, split, items, classes, given, where)
         result[split] = tuple(_sample(item, labels) for item in items)
-    return result
+    return result, notes
+
+
+def _meant(labels: Mapping[str, int], classes: Sequence[str]) -> str:
+    """`1 = dog, 2 = owl`."""
+    return some([f"{name} = {classes[labels[name]]}" for name in sorted(labels, key=natural)], 5)
 
 
 def _sample(item: Labelled, labels: dict[str, int]) -> Sample:
@@ -86,10 +101,19 @@ def _unknown(
     known = f"the {counted(len(classes), 'class', 'classes')} {'of the model' if given else 'of train'} ({shown})"
     near = difflib.get_close_matches(name, classes, n=1)
     advice = f"did you mean {near[0]}?" if near else "rename it, or leave it out"
-    if (
-        given
-        and name.isdigit()
-        and any(other.labels[:1] and other.labels[0] in map(composed, classes) for other in items)
-    ):
-        advice = "other labels are names of classes, so that this is no index: write names, or indices alone"
+    if given and NUMBER.fullmatch(name):
+        advice = _no_index({other.labels[0] for other in items if other.labels}, classes, advice)
     return InputError(f"{where}: class {name} of {split} ({images}, first: {item.name}) is not among {known}: {advice}")
+
+
+def _no_index(labels: set[str], classes: Sequence[str], otherwise: str) -> str:
+    """Why numbers among `labels` are no indices of `classes`, and what to do."""
+    if not labels.isdisjoint(map(composed, classes)):
+        return "other labels are names of classes, so that this is no index: write names, or indices alone"
+    if any(map(NUMBER.fullmatch, classes)):
+        return "the classes are called by numbers, so that this is no index: write their names"
+    if all(map(NUMBER.fullmatch, labels)):
+        return (
+            f"as indices labels count from 0 ({classes[0]}) to {len(classes) - 1} ({classes[-1]}): write those or names"
+        )
+    return otherwise

@@ -41,3 +41,4 @@ class Dataset:
     splits: dict[str, tuple[Sample, ...]]  # "train", "val", "test": those that hold images
     task: Task = "classify"
     unread: tuple[str, ...] = ()  # names of files in class folders that are no images we can read
+    notes: tuple[tuple[str, str], ...] = ()  # on what was guessed or passed over: "warning" or "note", and a sentence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.formats import is_picture, kinds, remedy
 from pocketvision.data.names import alike
-from pocketvision.units import counted
+from pocketvision.units import counted, some
 
 if TYPE_CHECKING:
     from pocketvision.data.doctor import Examination
@@ -28,6 +28,7 @@ def find(seen: Examination, dataset: Dataset) -> list[dict[str, str]]:
         *_classes(seen),
         *_unreadable(seen),
         *_unread(seen),
+        *dataset.notes,
         *_leaks(seen, split_of),
         *_contradictions(seen),
         *_repeated(seen),
@@ -49,7 +50,7 @@ def unread(names: Sequence[str], most: int = 2) -> str:
     """`3 files in class folders are not read: 2 .heic, 1 .txt (a/1.heic, ...); for .heic pip install pillow-heif`."""
     counted_files = counted(len(names), "file in a class folder is", "files in class folders are")
     advice = remedy(names)
-    return printable(f"{counted_files} not read: {kinds(names)} ({_some(names, most)}){advice and f'; {advice}'}")
+    return printable(f"{counted_files} not read: {kinds(names)} ({some(names, most)}){advice and f'; {advice}'}")
 
 
 def printable(text: str) -> str:
@@ -69,9 +70,9 @@ def _classes(seen: Examination) -> Iterator[Finding]:
     for split, counts in seen.splits.items():
         missing = [name for name, images in counts.items() if not images]
         if missing and split == "train":
-            yield "error", f"train has no readable image of {_some(missing)}: add images, or leave the class out"
+            yield "error", f"train has no readable image of {some(missing)}: add images, or leave the class out"
         elif missing:
-            yield "warning", f"{split} has no image of {_some(missing)}: its accuracy says nothing about that"
+            yield "warning", f"{split} has no image of {some(missing)}: its accuracy says nothing about that"
     for names in alike(seen.classes):
         yield (
             "warning",
@@ -79,7 +80,7 @@ def _classes(seen: Examination) -> Iterator[Finding]:
         )
     few = [f"{name} ({images})" for name, images in train.items() if 0 < images < FEW]
     if few:
-        yield "warning", f"fewer than {FEW} images to train on of {_some(few)}: add images"
+        yield "warning", f"fewer than {FEW} images to train on of {some(few)}: add images"
     if seen.imbalance and seen.imbalance >= UNEVEN and train:
         most, least = max(train, key=lambda name: train[name]), min(train, key=lambda name: train[name])
         ratio = f"{seen.imbalance:.1f}" if seen.imbalance < 10 else f"{seen.imbalance:,.0f}"
@@ -110,7 +111,7 @@ def _leaks(seen: Examination, split_of: dict[str, str]) -> Iterator[Finding]:
                     pairs += [f"{name} = {inside[0]}" for name in outside]
             if pairs:
                 images = counted(len(pairs), f"image of {held_out} is", f"images of {held_out} are")
-                text = f"{images} {how} images of {other} ({_some(pairs)}): the accuracy on {held_out}"
+                text = f"{images} {how} images of {other} ({some(pairs)}): the accuracy on {held_out}"
                 yield severity, f"{text} will look better than it is; keep each picture in one split"
 
 
@@ -123,7 +124,7 @@ def _contradictions(seen: Examination) -> Iterator[Finding]:
                 other = next(index for index, label in enumerate(group["labels"]) if label != first)
                 pairs.append(f"{group['images'][0]} is {first}, {group['images'][other]} is {group['labels'][other]}")
         if pairs:
-            yield severity, f"the same {what} different labels, {_times(pairs)} ({_some(pairs)}): decide which is right"
+            yield severity, f"the same {what} different labels, {_times(pairs)} ({some(pairs)}): decide which is right"
 
 
 def _repeated(seen: Examination) -> Iterator[Finding]:
@@ -133,7 +134,7 @@ def _repeated(seen: Examination) -> Iterator[Finding]:
         if groups:
             extra = sum(len(images) - 1 for images in groups)
             pairs = [f"{images[1]} = {images[0]}" for images in groups]
-            yield "note", f"{counted(extra, 'image is', 'images are')} {how} others in the same split ({_some(pairs)})"
+            yield "note", f"{counted(extra, 'image is', 'images are')} {how} others in the same split ({some(pairs)})"
 
 
 def _labels(seen: Examination) -> Iterator[Finding]:
@@ -142,11 +143,11 @@ def _labels(seen: Examination) -> Iterator[Finding]:
         named = [f"{s['image']} is {s['label']}, looks like {s['neighbours_say']}" for s in seen.suspicious]
         yield (
             "warning",
-            f"{counted(len(named), 'label looks', 'labels look')} wrong ({_some(named)}): check "
+            f"{counted(len(named), 'label looks', 'labels look')} wrong ({some(named)}): check "
             f"{'it' if len(named) == 1 else 'them'}",
         )
     if looked["classes_not_judged"]:
-        names, by = _some(looked["classes_not_judged"]), looked["labels_judged_by"]
+        names, by = some(looked["classes_not_judged"]), looked["labels_judged_by"]
         yield "note", f"the labels of {names} were not judged: {by} do not tell these images from others"
     readable = seen.images - len(seen.unreadable)
     if looked["labels_judged_among"] < readable:
@@ -164,8 +165,3 @@ def _pictures(seen: Examination) -> Iterator[Finding]:
 
 def _times(pairs: Sequence[str]) -> str:
     return "once" if len(pairs) == 1 else f"{len(pairs):,} times"
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f", {more:,} more" if more > 0 else "")

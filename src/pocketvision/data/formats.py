@@ -10,7 +10,8 @@ from pocketvision.data.imagefile import ImageFile
 from pocketvision.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .jp2 .avif".split()
+    ".jpg .jpeg .jpe .jfif .jfi .jif .pjpeg .pjp .mpo .png .apng .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm "
+    ".jp2 .j2k .j2c .jpc .jpf .jpx .avif .avifs".split()
 )
 HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
 INSTALL_HEIF = "pip install pillow-heif"
@@ -24,6 +25,7 @@ HEAD = 32  # bytes that tell a format
 
 MAGIC = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  \r\n"),
+    b"\xff\x4f\xff\x51",  # JPEG 2000 without a container
     *(f"P{kind}{space}".encode() for kind in "123456" for space in "\n\r\t "),
 )
 HEIF_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"))
@@ -47,10 +49,10 @@ def is_heif(data: bytes) -> bool:
 
 
 def is_image_data(data: bytes) -> bool:
-    """Does `data` begin as an image of a format that we read?"""
+    """Does `data` begin as an image of a format that we read, or as HEIC, whose reader says what to install?"""
     bitmap = data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADERS
     webp, avif = data[:4] == b"RIFF" and data[8:12] == b"WEBP", data[4:12] in (b"ftypavif", b"ftypavis")
-    return data.startswith(MAGIC) or bitmap or webp or avif or (is_heif(data) and heif_installed())
+    return data.startswith(MAGIC) or bitmap or webp or avif or is_heif(data)
 
 
 def is_image(name: str, file: ImageFile | None = None) -> bool:

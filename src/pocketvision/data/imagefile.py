@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pocketvision.errors import InputError
 
+UTF8_FLAG, OLD_ENCODING = 0x800, "cp437"  # of a member's name in a zip
 MOST_BYTES = 1 << 30  # of an encoded image: more than any that we would decode takes uncompressed
 
 
@@ -85,9 +86,9 @@ def _blaming(image: ImageFile) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"image {image.name} not found: check the path, was it moved or deleted?") from error
+        raise InputError(f"cannot read image {image.name}: not found, was it moved or deleted?") from error
     except KeyError as error:
-        raise InputError(f"image {image.name} is no longer in its archive: open the data again") from error
+        raise InputError(f"cannot read image {image.name}: no longer in its archive, open the data again") from error
     except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"cannot read image {image.name}: {one_line(error)}") from error
 
@@ -114,15 +115,27 @@ def _open_zip(path: Path, _changed: int, _process: int) -> zipfile.ZipFile:
     return open_zip(path)[0]
 
 
-def open_zip(path: Path) -> tuple[zipfile.ZipFile, str]:
-    """A zip, and how its names are read: some tools, macOS's Finder among them, write UTF-8 without the flag for it.
+def open_zip(path: Path) -> tuple[zipfile.ZipFile, list[str]]:
+    """A zip, and those of its names whose encoding is a guess.
 
-    Names that are not UTF-8 are read as cp437, which the format prescribes where there is no flag.
+    Each name is read by itself: as UTF-8 where its flag says so or its bytes are UTF-8 (macOS's Finder, among others,
+    sets no flag), else as cp437, which the format prescribes without a flag.
     """
-    try:
-        return zipfile.ZipFile(path, metadata_encoding="utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        return zipfile.ZipFile(path), "cp437"
+    archive = zipfile.ZipFile(path)
+    guessed = []
+    for member in archive.infolist():
+        if member.flag_bits & UTF8_FLAG or member.filename.isascii() or member.filename != member.orig_filename:
+            continue
+        try:
+            name = member.filename.encode(OLD_ENCODING).decode()
+        except UnicodeError:
+            guessed.append(member.filename)
+            continue
+        if archive.NameToInfo.get(member.filename) is member:
+            del archive.NameToInfo[member.filename]
+        member.filename = name
+        archive.NameToInfo[name] = member
+    return archive, guessed
 
 
 def one_line(error: BaseException) -> str:

@@ -1,13 +1,14 @@
 """Recognises how labelled images are laid out in a tree: split folders, else a labels.csv, else plain class folders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from pocketvision.data.classfolders import class_folders, split_folders, top_folders
 from pocketvision.data.dataset import Task
 from pocketvision.data.formats import is_image, kinds, remedy
-from pocketvision.data.imagefile import ImageFile
-from pocketvision.data.names import SPLITS, composed, split_of
+from pocketvision.data.leftout import left_out
+from pocketvision.data.names import SPLITS, composed
 from pocketvision.data.othertasks import other_task
 from pocketvision.data.table import Labelled, read_table
 from pocketvision.data.tree import Tree
@@ -27,15 +28,7 @@ class Layout:
     task: Task = "classify"
     empty: tuple[str, ...] = ()  # class folders to train from that hold no image
     unread: tuple[str, ...] = ()  # names of all other files in class folders
-
-
-@dataclass
-class ClassFolders:
-    """What lies below the top folders of a tree, at any depth. A class in two Unicode forms is one."""
-
-    images: dict[str, list[tuple[str, ImageFile]]] = field(default_factory=dict)  # class -> (name, place)
-    unread: list[str] = field(default_factory=list)  # names of files that are no images we read
-    empty: list[str] = field(default_factory=list)  # top folders without images
+    notes: tuple[tuple[str, str], ...] = ()  # as a Dataset has them
 
 
 def recognise(tree: Tree, classes: Sequence[str] | None, where: str, task: Task | None = None) -> Layout:
@@ -45,7 +38,12 @@ def recognise(tree: Tree, classes: Sequence[str] | None, where: str, task: Task 
     """
     if not any(is_image(name, file) or PurePosixPath(name).name == TABLE for name, file in tree.files.items()):
         raise InputError(_no_images(tree, where))
-    tree = _step_into(tree, tuple(map(composed, classes or ())))
+    layout = _recognise(_step_into(tree, tuple(map(composed, classes or ()))), where, task)
+    taken = {item.image for items in layout.splits.values() for item in items}
+    return replace(layout, notes=tuple(left_out(tree, taken, layout.table)))
+
+
+def _recognise(tree: Tree, where: str, task: Task | None) -> Layout:
     what = other_task(tree.files)
     if what and TABLE not in tree.files:
         raise InputError(
@@ -77,39 +75,9 @@ def from_table(items: Sequence[Labelled], where: str) -> Layout:
     return Layout(_in_order(splits), table=True, task="multilabel" if several else "classify")
 
 
-def split_folders(tree: Tree) -> dict[str, str]:
-    """Top folder -> split, for folders named like a split. Empty unless one of them holds class folders with images.
-
-    So a class that is called `train`, next to `bus` and `car`, stays a class.
-    """
-    named = {folder: split for folder in _top(tree) if (split := split_of(folder))}
-    return named if any(class_folders(tree.below(folder)).images for folder in named) else {}
-
-
-def class_folders(tree: Tree) -> ClassFolders:
-    """The files of a tree by the top folder they lie below."""
-    found = ClassFolders()
-    taken = {name for name in tree.files if name == composed(name)}  # two folders that are one class: both have 1.png
-    for shown, name in sorted((composed(name), name) for name in tree.files):
-        folder, below, _ = name.partition("/")
-        file = tree.files[name]
-        if below and is_image(name, file):
-            shown = name if shown in taken else shown
-            taken.add(shown)
-            found.images.setdefault(composed(folder), []).append((shown, file))
-        elif below:
-            found.unread.append(name)
-    found.empty = [folder for folder in _top(tree) if composed(folder) not in found.images]
-    return found
-
-
-def _top(tree: Tree) -> list[str]:
-    return sorted(folder for folder in tree.folders if "/" not in folder)
-
-
 def _step_into(tree: Tree, classes: Sequence[str]) -> Tree:
     while True:
-        top = _top(tree)
+        top = top_folders(tree)
         lone = len(top) == 1 and composed(top[0]) not in classes and TABLE not in tree.files and not split_folders(tree)
         if not lone or any(is_image(name, file) for name, file in tree.files.items() if "/" not in name):
             return tree
@@ -125,7 +93,7 @@ def _from_splits(tree: Tree, folders: dict[str, str], where: str) -> Layout:
     unread: list[str] = []
     came_from: dict[str, str] = {}
     classes = {name for folder in folders for name in class_folders(tree.below(folder)).images}
-    for folder in sorted(set(_top(tree)) - set(folders)):
+    for folder in sorted(set(top_folders(tree)) - set(folders)):
         held = class_folders(tree.below(folder)).images
         if classes & held.keys():
             beside = sum(map(len, held.values()))

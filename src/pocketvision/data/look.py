@@ -97,7 +97,7 @@ def look_at(samples: Sequence[Sample], embedding: Embedding, show: bool = True) 
 
 def reason(error: InputError, image: ImageFile) -> str:
     """Why an image cannot be read, without its name: what lists many images names each of them itself."""
-    return str(error).removeprefix(f"cannot read image {image.name}: ").removeprefix(f"image {image.name} ")
+    return str(error).removeprefix(f"cannot read image {image.name}: ")
 
 
 def _in_chunks(one: Callable[[int], _Look | str], images: int, show: bool) -> Iterator[tuple[int, list[_Look | str]]]:

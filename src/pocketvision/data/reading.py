@@ -24,7 +24,7 @@ class Skipped:
 
     def add(self, error: InputError) -> None:
         """Note an image by what its reading raised."""
-        self.reasons.append(str(error).removeprefix("cannot read image ").removeprefix("image "))
+        self.reasons.append(str(error).removeprefix("cannot read image "))
 
     def say(self, of: int, show: bool = True, most: int = 3) -> None:
         """One line for those that no earlier line of this process has named; InputError when it was all `of` them."""

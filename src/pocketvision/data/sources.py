@@ -47,7 +47,8 @@ def open_dataset(
             f"{source} gives each image one class, the network any number: give a CSV with the columns path and labels"
         )
     locked = lock(layout, classes, source)
-    return Dataset(name, source, locked, to_samples(layout, locked, bool(classes), source), layout.task, layout.unread)
+    samples, reading = to_samples(layout, locked, bool(classes), source)
+    return Dataset(name, source, locked, samples, layout.task, layout.unread, (*reading, *layout.notes))
 
 
 def require_data(data: str | Path) -> None:

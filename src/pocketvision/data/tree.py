@@ -8,10 +8,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketvision.data.imagefile import ImageFile, one_line, open_zip
-from pocketvision.data.leftovers import inside, is_leftover, run_folders
+from pocketvision.data.imagefile import OLD_ENCODING, ImageFile, one_line, open_zip
+from pocketvision.data.leftovers import inside, is_leftover, leftover_folder, run_folders
 from pocketvision.errors import InputError
 from pocketvision.progress import say
+from pocketvision.units import counted
 
 BLOCK = 512  # bytes; a tar is made of such blocks
 
@@ -26,6 +27,7 @@ class Tree:
     root: Path
     files: dict[str, ImageFile]  # by posix name relative to the root, sorted
     folders: frozenset[str]  # posix names of all folders, empty ones too; the root itself is not among them
+    aside: frozenset[str] = frozenset()  # posix names of the folders that are not in it, as hidden, leftovers or runs
 
     def below(self, folder: str) -> "Tree":
         """The tree seen from a folder inside it."""
@@ -34,6 +36,7 @@ class Tree:
             self.root,
             {name[len(start) :]: file for name, file in self.files.items() if name.startswith(start)},
             frozenset(name[len(start) :] for name in self.folders if name.startswith(start)),
+            frozenset(name[len(start) :] for name in self.aside if name.startswith(start)),
         )
 
 
@@ -41,14 +44,14 @@ def open_tree(path: Path) -> Tree:
     """List a folder, .tar or .zip without unpacking. Raises InputError when it cannot be read or is damaged."""
     try:
         if path.is_dir():
-            files, folders = list_folder(path)
+            files, folders, aside = list_folder(path)
         else:
-            files, folders = list_zip(path) if path.suffix.lower() == ".zip" else list_tar(path)
+            files, folders, aside = list_zip(path) if path.suffix.lower() == ".zip" else list_tar(path)
     except InputError:
         raise
     except (OSError, EOFError, ValueError, RuntimeError, tarfile.TarError, zipfile.BadZipFile) as error:
         if path.is_dir():
-            raise InputError(f"cannot read folder {path}: {one_line(error)}; check its permissions") from error
+            raise _unreadable(path, error) from error
         kind = path.suffix.lower()
         raise InputError(
             f"cannot read {path}: not a {kind} archive, or damaged ({one_line(error)}); copy or download it again"
@@ -58,28 +61,41 @@ def open_tree(path: Path) -> Tree:
             folders.add(name)
     runs = run_folders(files)
     kept = {name: file for name, file in sorted(files.items()) if not inside(name, runs)}
-    return Tree(path, kept, frozenset(name for name in folders if not inside(name, runs)))
+    aside |= {run for run in runs if posixpath.dirname(run) not in runs}
+    return Tree(path, kept, frozenset(name for name in folders if not inside(name, runs)), frozenset(aside))
 
 
-Listing = tuple[dict[str, ImageFile], set[str]]
+Listing = tuple[dict[str, ImageFile], set[str], set[str]]  # the fields of a Tree
 
 
 def list_folder(root: Path) -> Listing:
-    """Files and folders below `root`. Symbolic links are followed, but not round in circles."""
+    """Files and folders below `root`. Symbolic links are followed, but not round in circles.
+
+    A folder that is deleted meanwhile is as good as never there.
+    """
     files: dict[str, ImageFile] = {}
     folders: set[str] = set()
+    aside: set[str] = set()
 
     def walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
-        with os.scandir(folder) as scan:
-            entries = list(scan)
+        try:
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except FileNotFoundError:
+            if prefix:
+                return
+            raise
         for entry in entries:
             name = prefix + entry.name
             if is_leftover(entry.name):
-                continue
-            if not _is_folder(entry):
+                aside.update({name} if _is_folder(entry) else ())
+            elif not _is_folder(entry):
                 files[name] = ImageFile(Path(entry.path))
             else:
-                status = entry.stat()
+                try:
+                    status = entry.stat()
+                except FileNotFoundError:
+                    continue
                 here = (status.st_dev, status.st_ino)
                 if here not in above:
                     folders.add(name)
@@ -87,59 +103,62 @@ def list_folder(root: Path) -> Listing:
 
     status = root.stat()
     walk(root, "", frozenset({(status.st_dev, status.st_ino)}))
-    return files, folders
+    return files, folders, aside
+
+
+def _unreadable(root: Path, error: Exception) -> InputError:
+    """What to say of a folder in which something, perhaps a folder inside it, cannot be listed."""
+    folder = getattr(error, "filename", None) or root
+    advice = "check its permissions" if isinstance(error, PermissionError) else "was it moved or deleted?"
+    return InputError(f"cannot read folder {folder}: {one_line(error)}; {advice}")
 
 
 def list_tar(path: Path) -> Listing:
     """Files and folders of an uncompressed tar, each file as the stretch of bytes it occupies."""
     files: dict[str, ImageFile] = {}
     folders: set[str] = set()
+    aside: set[str] = set()
     with tarfile.open(path, "r:") as tar:
         for member in tar:
-            name = _inside(member.name)
+            name = _inside(member.name, member.isdir(), aside)
             if name is None:
                 continue
             if member.isdir():
                 folders.add(name)
             elif member.islnk():  # a second name of a file that came before it
-                first = files.get(_inside(member.linkname) or "")
+                first = files.get(_normal(member.linkname))
                 if first is not None:
                     files[name] = first
             elif member.isreg() and not member.issparse():
                 files[name] = ImageFile(path, member.name, member.offset_data, member.size)
         _check_end(path, tar.offset)
-    return files, folders
+    return files, folders, aside
 
 
 def list_zip(path: Path) -> Listing:
     """Files and folders of a zip, each file by its member name."""
     files: dict[str, ImageFile] = {}
     folders: set[str] = set()
-    archive, encoding = open_zip(path)
+    aside: set[str] = set()
+    archive, guessed = open_zip(path)
     with archive:
-        if encoding != "utf-8":
-            _say_encoding(archive, path, encoding)
+        if guessed:
+            say(
+                f"{path}: {counted(len(guessed), 'name is', 'names are')} not in UTF-8 and read as {OLD_ENCODING} "
+                f"(first: {guessed[0]}): where that is wrong, unpack it and give the folder"
+            )
         for member in archive.infolist():
-            name = _inside(member.filename.replace("\\", "/"))  # some Windows tools write backslashes
+            is_folder = member.is_dir() or member.filename.endswith("\\")
+            name = _inside(member.filename.replace("\\", "/"), is_folder, aside)  # some Windows tools write backslashes
             if name is None or stat.S_ISLNK(member.external_attr >> 16):
                 continue
-            if member.is_dir() or member.filename.endswith("\\"):
+            if is_folder:
                 folders.add(name)
             elif member.flag_bits & 1:
                 raise InputError(f"{path} is encrypted: unpack it with its password and give the folder")
             else:
                 files[name] = ImageFile(path, member.filename)
-    return files, folders
-
-
-def _say_encoding(archive: zipfile.ZipFile, path: Path, encoding: str) -> None:
-    """Names that are neither ASCII nor UTF-8 may be read wrong: what they are in is not in the file."""
-    unflagged = (member.filename for member in archive.infolist() if not member.flag_bits & 0x800)
-    first = next(name for name in unflagged if not name.isascii())
-    say(
-        f"{path}: its names are not in UTF-8 and were read as {encoding} (first: {first}): where that is wrong, "
-        "unpack it and give the folder"
-    )
+    return files, folders, aside
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -149,10 +168,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _inside(name: str) -> str | None:
-    """A member's name, normalised; None for the root, for hidden names and for leftovers of the system."""
-    name = posixpath.normpath(name).lstrip("/")
-    return None if name in ("", ".") or any(is_leftover(part) for part in name.split("/")) else name
+def _inside(name: str, is_folder: bool, aside: set[str]) -> str | None:
+    """A member's name, normalised; None for the root, and for what is or lies in a leftover, whose folder is noted."""
+    name = _normal(name)
+    if name in ("", "."):
+        return None
+    if folder := leftover_folder(name, is_folder):
+        aside.add(folder)
+    return None if any(is_leftover(part) for part in name.split("/")) else name
+
+
+def _normal(name: str) -> str:
+    return posixpath.normpath(name).lstrip("/")
 
 
 def _check_end(path: Path, end: int) -> None:

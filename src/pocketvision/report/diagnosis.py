@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketvision.units import counted
+from pocketvision.units import counted, some
 
 from . import text
 from .columns import Columns
@@ -73,9 +73,21 @@ def _fine(seen: Mapping[str, Any]) -> list[str]:
     if not seen["unreadable"] and not seen.get("unread"):
         said.append("every image can be read")
     if not seen["duplicates"]:
-        said.append("no picture is there twice")
+        searched = seen["looked"]["near_duplicates_among"] >= seen["images"] - len(seen["unreadable"])
+        said.append("no picture is there twice" if searched else "no picture is there twice without a change")
     elif not any(group["across_splits"] for group in seen["duplicates"]) and len(seen["splits"]) > 1:
         said.append("no picture is in two splits")
-    if not seen["suspicious"] and len(seen["looked"]["classes_not_judged"]) < len(seen["classes"]):
-        said.append("no label looks wrong")
+    if not seen["suspicious"] and (judged := _judged(seen)):
+        said.append(f"{judged} looks wrong")
     return said
+
+
+def _judged(seen: Mapping[str, Any]) -> str:
+    """`no label`, of whatever was judged; "" for nothing."""
+    looked, readable = seen["looked"], seen["images"] - len(seen["unreadable"])
+    judged = [name for name in seen["classes"] if name not in looked["classes_not_judged"]]
+    if not judged or not looked["labels_judged_among"]:
+        return ""
+    if looked["labels_judged_among"] < readable:
+        return f"none of the labels that were judged ({looked['labels_judged_among']:,} of {readable:,})"
+    return "no label" if len(judged) == len(seen["classes"]) else f"no label of {some(judged)}"

@@ -1,0 +1,43 @@
+"""What lies in a data set and is not learnt from, in sentences: nothing is passed over in silence."""
+
+import posixpath
+from collections.abc import Collection, Iterator, Sequence
+
+from pocketvision.data.formats import is_image
+from pocketvision.data.imagefile import ImageFile
+from pocketvision.data.leftovers import PROGRAMS, inside
+from pocketvision.data.tree import Tree
+from pocketvision.units import counted, some
+
+
+def left_out(tree: Tree, taken: Collection[ImageFile], table: bool) -> Iterator[tuple[str, str]]:
+    """(severity, sentence) on folders and images of `tree` that are not among those `taken`, by a `table` or not."""
+    if tree.aside:
+        yield "note", f"passed over, hidden or left by a system or program: {some(sorted(tree.aside))}"
+    used = [name for name, file in tree.files.items() if file in taken]
+    others = tree.files.keys() - set(used)
+    unused = sorted(name for name in others if is_image(name, tree.files[name]))
+    if table:
+        if unused:
+            yield "note", f"{counted(len(unused), 'image is', 'images are')} in no row of the table ({some(unused)})"
+        return
+    programs = _programs(tree, used)
+    loose = [name for name in unused if not inside(name, programs)]
+    if programs:
+        severity, held = "note", "no image"
+        if len(loose) < len(unused):
+            severity, held = "warning", counted(len(unused) - len(loose), "image")
+        named = some(sorted(programs))
+        yield severity, f"passed over as folders of programs: {named}, with {held}: rename what is a class"
+    if loose:
+        lying = counted(len(loose), "image lies", "images lie")
+        yield "warning", f"{lying} in no class folder and will not be used ({some(loose)}): move them into one"
+
+
+def _programs(tree: Tree, used: Sequence[str]) -> set[str]:
+    """The folders of programs of which no image is used."""
+    named = {name for name in tree.folders if posixpath.basename(name).casefold() in PROGRAMS}
+    for name in used if named else ():
+        while name := posixpath.dirname(name):
+            named.discard(name)
+    return {name for name in named if not inside(posixpath.dirname(name), named)}
