@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import sys
@@ -79,7 +80,7 @@ def test_the_files_name_or_the_callers_word_tells(
     assert net.preprocessing.mean[0] == (0.5 if padding == "tf_same" else 0.485)
 
 
-def test_a_file_that_nothing_tells_is_asked_for(state: dict[str, Any], tmp_path: Path, run_cli: Any) -> None:
+def test_a_file_that_nothing_tells_is_asked_for(state: dict[str, Any], tmp_path: Path, call_cli: Any) -> None:
     torch.save(state, tmp_path / "best.pth")
     with pytest.raises(pv.InputError, match=r"FILE@tf_mobilenetv3_small_100") as caught:
         open_weights(tmp_path / "best.pth")
@@ -88,7 +89,7 @@ def test_a_file_that_nothing_tells_is_asked_for(state: dict[str, Any], tmp_path:
         open_weights(tmp_path / "best.pth@efficientnet_b0")
     assert open_weights(state, "mobilenetv3_small_050").family == "mobilenet_v3_small"
     given = ("--classes", 3, "--pretrained", tmp_path / "best.pth@tf_mobilenetv3_small_050")
-    done = run_cli("export", "mobilenet_v3_small", *given, "--out", tmp_path / "net.onnx", cwd=tmp_path)
+    done = call_cli("export", "mobilenet_v3_small", *given, "--out", tmp_path / "net.onnx", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -125,10 +126,86 @@ def test_shortcuts_of_pytorchcvs_squeezenet() -> None:
     assert open_weights({"arch": "squeezenet_v1_1", "state_dict": state}).origin.option == "none"
 
 
-def test_torchvisions_quantizable_mobilenet() -> None:
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("resnet50-0676ba61.pth", True),
+        ("resnet50_a1_0-best.pth", True),
+        ("nvidia_resnet50_v1.5.pth", True),
+        ("gluon_resnet50_v1b.pth", True),
+        ("resnet50_caffe.pth", "is of resnet50_caffe.pth .strides in the first 1x1"),
+        ("resnet50-caffe.pth", "is of resnet50-caffe.pth .strides in the first 1x1"),
+        ("detectron_resnet50.pth", "is of detectron_resnet50.pth .strides in the first 1x1"),
+        ("resnet50_v1.pth", "nothing says which: .*FILE@resnet50"),
+        (
+            "model.pth",
+            "resnet50_caffe .strides in the first 1x1. and of resnet50 .strides in the 3x3. and of resnetaa50",
+        ),
+    ],
+)
+def test_resnets_by_the_names_of_their_files(tmp_path: Path, name: str, read: bool | str) -> None:
+    """Caffe's ResNet-50, converted: every tensor as torchvision has it, the strides elsewhere."""
+    with torch.device("meta"):
+        state = torchvision.models.resnet50(num_classes=3).state_dict()
+    torch.save({key: torch.zeros(()).expand(tensor.shape) for key, tensor in state.items()}, tmp_path / name)
+    if read is True:
+        assert open_weights(tmp_path / name).family == "resnet_50"
+    else:
+        with pytest.raises(pv.InputError, match=str(read)):
+            open_weights(tmp_path / name)
+
+
+TIMM = {"gp": None, "bn_eps": None, "model_kwargs": {}, "mean": None, "interpolation": "", "img_size": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"gp": "max"}, "global_pool 'max'"),
+        ({"model_kwargs": {"act_layer": "silu"}}, "model_args has act_layer 'silu'"),
+        ({"model_kwargs": {"output_stride": 16}}, "model_args has output_stride 16"),
+        ({"std": [0.0]}, r"std is \[0.0\]: give finite numbers above zero"),
+        ({"bn_eps": float("nan")}, "bn_eps is nan"),
+    ],
+)
+def test_arguments_of_timms_script_that_make_another_network(said: dict[str, Any], message: str) -> None:
+    state = timm.create_model("mobilenetv2_035", num_classes=3).state_dict()
+    content = {"state_dict": state, "arch": "mobilenetv2_035", "args": argparse.Namespace(**{**TIMM, **said})}
+    with pytest.raises(pv.InputError, match=f"this state dict, by the arguments in it: {message}"):
+        open_weights(content)
+
+
+def test_arguments_of_timms_script_are_honoured(experiment: ModuleType) -> None:
+    module = experiment.build_reference(
+        experiment.Reference(
+            "timm", "", "", lambda: timm.create_model("mobilenetv2_035", num_classes=3, bn_eps=1e-2, global_pool="avg")
+        )
+    )
+    said = {"bn_eps": 1e-2, "gp": "avg", "mean": [0.25], "std": [0.5] * 3, "crop_pct": 0.75, "img_size": 96}
+    content = {"state_dict": module.state_dict(), "args": argparse.Namespace(**{**TIMM, **said})}
+    net = pv.create_model("mobilenet_v2", classes=3, weights=content)
+    image = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.allclose(net.eval()(image), module(image), atol=1e-5)
+    p = net.preprocessing
+    assert (p.mean, p.std, p.resolution, p.resize, p.interpolation) == (
+        (0.25,) * 3, (0.5,) * 3, (96, 96), (128, 128), "bicubic",
+    )  # fmt: skip
+
+
+def test_arguments_of_torchvisions_script_say_how_images_are_shown() -> None:
+    state = torchvision.models.mobilenet_v2(num_classes=3).state_dict()
+    said = {"val_crop_size": 96, "val_resize_size": 100, "interpolation": "bicubic", "model": "mobilenet_v2"}
+    p = pv.create_model("mobilenet_v2", classes=3, weights={"model": state, "args": said}).preprocessing
+    assert (p.resolution, p.resize, p.interpolation) == ((96, 96), (100, 100), "bicubic")
+
+
+def test_torchvisions_quantizable_mobilenet(capsys: pytest.CaptureFixture[str]) -> None:
     state = torchvision.models.mobilenet_v2(num_classes=3).state_dict()
     assert pv.create_model("mobilenet_v2", classes=3, weights=state).spec.trunk[0].act == "relu6"
+    assert "is taken for mobilenet_v2 (ReLU6): where it is of quantized_mobilenet_v2 (ReLU)" in capsys.readouterr().err
     called = open_weights(state, "quantized_mobilenet_v2")
+    assert not capsys.readouterr().err
     assert pv.create_model("mobilenet_v2", classes=3, weights=called).spec.trunk[0].act == "relu"
 
 

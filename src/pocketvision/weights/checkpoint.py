@@ -12,7 +12,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,13 @@ DEEPEST = 4  # dictionaries within each other, down to the tensors
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors by their own names, and what the checkpoint calls their network; "" where it does not say."""
+    """The tensors by their own names, what the checkpoint calls their network ("" where it does not say), and the
+    arguments of the script that trained it.
+    """
 
     tensors: dict[str, Tensor]
     architecture: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(path: Path, part: str = "") -> Checkpoint:
@@ -61,7 +64,7 @@ def of_content(content: Any, source: str, part: str = "") -> Checkpoint:
     tensors = _network(content, source, part)
     if not tensors:
         raise InputError(f"{source} holds no network: give a state dict, tensors by their names")
-    return Checkpoint(tensors, _architecture(content))
+    return Checkpoint(tensors, _architecture(content), _arguments(content))
 
 
 def _content(path: Path) -> Any:
@@ -148,13 +151,18 @@ def _architecture(content: Any) -> str:
     """What a checkpoint calls its network: `arch` (timm), or the argument of the command line (torchvision)."""
     if not isinstance(content, Mapping):
         return ""
-    arguments = [content.get(key) for key in (*ARGUMENTS, *PLAIN)]
-    for place in (
-        content,
-        *(item if isinstance(item, Mapping) else getattr(item, "__dict__", {}) for item in arguments),
-    ):
-        if isinstance(place, Mapping):
-            found = next((place[key] for key in ARCHITECTURE if isinstance(place.get(key), str)), "")
-            if found:
-                return str(found)
+    for place in (content, *(_fields(content.get(key)) for key in (*ARGUMENTS, *PLAIN))):
+        found = next((place[key] for key in ARCHITECTURE if isinstance(place.get(key), str)), "")
+        if found:
+            return str(found)
     return ""
+
+
+def _arguments(content: Any) -> Mapping[str, Any]:
+    found = [_fields(content.get(key)) for key in ARGUMENTS] if isinstance(content, Mapping) else []
+    return next(filter(None, found), {})
+
+
+def _fields(item: Any) -> Mapping[str, Any]:
+    """Of a dictionary or of a namespace."""
+    return item if isinstance(item, Mapping) else getattr(item, "__dict__", {})

@@ -73,14 +73,11 @@ def of_timm(tensors: Tensors, found: Recognised, config: dict[str, Any], source:
 def _described(tensors: Tensors, found: Recognised, config: dict[str, Any]) -> reading.Read:
     said = {**config, **config.get("pretrained_cfg", {})}
     looks = timm_config.read_looks(said, found.channels(tensors))
-    assert looks.exact
-    height, width = looks.exact[0]
-    resolution = height if height == width else (height, width)
     labels = said.get("label_names", said.get("labels"))
     classes = transformers.class_names(labels, int(said["num_classes"])) if labels and "num_classes" in said else ()
     descriptions = said.get("label_descriptions") or {}
     classes = tuple(str(descriptions.get(name, name)) for name in classes)
-    return reading.Read(tensors, replace(found, looks=looks, resolution=resolution), classes, looks)
+    return reading.Read(tensors, replace(found, looks=looks, resolution=looks.side), classes, looks)
 
 
 def _json(path: Path) -> dict[str, Any]:

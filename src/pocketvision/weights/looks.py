@@ -35,6 +35,14 @@ class Looks:
         mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
         return replace(self, mean=(mean,), std=(std,))
 
+    @property
+    def side(self) -> int | Size | None:
+        """The size of the input that the source states: one number where it is square."""
+        if self.exact is None:
+            return None
+        height, width = self.exact[0]
+        return height if height == width else (height, width)
+
     def before_crop(self, size: Size) -> Size:
         """Height and width before a crop at `size`; of an input smaller than was stated, small images whole."""
         if self.exact and self.exact[0] == size:

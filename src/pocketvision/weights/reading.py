@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pocketvision.data.dataset import Task
 from pocketvision.errors import InputError
@@ -15,7 +17,8 @@ from pocketvision.weights.recognised import Looks, Recognised, Tensors
 class Read:
     """What a file or folder holds: tensors, and where it says so itself, the network, classes, preprocessing, task.
 
-    `architecture` is what the file calls the network, in the words of the library that it is of.
+    `architecture` is what the file calls the network, in the words of the library that it is of, `arguments` those of
+    the script that trained it.
     """
 
     tensors: Tensors
@@ -24,6 +27,7 @@ class Read:
     looks: Looks | None = None
     task: Task = "classify"
     architecture: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(path: Path, part: str = "") -> Read:
@@ -38,5 +42,8 @@ def read(path: Path, part: str = "") -> Read:
         return Read(caffe.read_npz(path))
     if suffix == ".net":
         return Read(deep_compression.read(path))
-    found = checkpoint.read(path, part)
-    return Read(found.tensors, architecture=found.architecture)
+    return of_checkpoint(checkpoint.read(path, part))
+
+
+def of_checkpoint(found: checkpoint.Checkpoint) -> Read:
+    return Read(found.tensors, architecture=found.architecture, arguments=found.arguments)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pocketvision.errors import InputError
+from pocketvision.progress import say
 
 if TYPE_CHECKING:
     from pocketvision.weights.recognised import Recognised
@@ -24,7 +25,7 @@ class Reading:
 
     `names` is a pattern of what its library calls it, `example` such a name, `means` in which way it differs from the
     others. `change` makes of what the tensors tell what this network is; None: it is none of ours. `usual`: nobody
-    publishes the others' tensors, so that it is taken where no name says otherwise.
+    publishes the others' tensors, so that it is taken where no name says otherwise, and that is said.
     """
 
     example: str
@@ -61,12 +62,15 @@ def resolve(found: Recognised, source: str, given: str, stated: str = "", file: 
                 "otherwise: pocketvision does not have this network"
             )
         return replace(reading.change(found), readings=())
-    if any(reading.usual for reading in found.readings):
+    usual = next((reading for reading in found.readings if reading.usual), None)
+    if usual:
+        others = " or ".join(f"{other.example} ({other.means})" for other in found.readings if other is not usual)
+        say(f"{source} is taken for {usual.example} ({usual.means}): where it is of {others}, put that behind FILE@")
         return replace(found, readings=())
+    example = next(reading.example for reading in found.readings if reading.change)
     raise InputError(
         f"{source} has the tensors of {_listed(found)}, which answer differently, and nothing says which: put the name "
-        f"behind the file (FILE@{found.readings[0].example}), or in Python open_weights(source, "
-        f"{found.readings[0].example!r})"
+        f"behind the file (FILE@{example}), or in Python open_weights(source, {example!r})"
     )
 
 

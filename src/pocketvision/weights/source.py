@@ -14,7 +14,7 @@ from pocketvision.files import split_called
 from pocketvision.finite import require_finite
 from pocketvision.network import Network
 from pocketvision.spec import Spec, Variant
-from pocketvision.weights import checkpoint, folder, hub, pytorchcv, reading, timm, transformers
+from pocketvision.weights import arguments, checkpoint, folder, hub, pytorchcv, reading, timm, transformers
 from pocketvision.weights.convert import by_our_names
 from pocketvision.weights.file import is_model_file, load
 from pocketvision.weights.libraries import recognise
@@ -119,7 +119,7 @@ def open_weights(source: str | Path | dict[str, Any] | nn.Module | Weights, call
     if isinstance(source, dict):
         part, called = part_of(called)
         found = checkpoint.of_content(source, "this state dict", part)
-        return _of_read(reading.Read(found.tensors, architecture=found.architecture), "this state dict", called)
+        return _of_read(reading.of_checkpoint(found), "this state dict", called)
     if hub.is_name(source):
         return replace(open_weights(hub.download(str(source)), called), source=str(source))
     if str(source) == AUTO and not Path(source).exists():
@@ -148,6 +148,9 @@ def _of_ours(net: Network, source: str) -> Weights:
 
 def _of_read(read: reading.Read, source: str, called: str = "", file: str = "") -> Weights:
     found = _of_another_library(read.tensors, source, read.recognised, (called, read.architecture, file))
+    assert found.foreign
+    trained = arguments.applied(found.foreign, found.tensors, read.arguments, source)
+    found = replace(found, foreign=trained, looks=trained.looks)
     looks = read.looks or found.looks
     return replace(found, classes=read.classes or found.classes, looks=looks, task=read.task)
 

@@ -23,8 +23,14 @@ MOBILENETS_V2 = (
     Reading("quantized_mobilenet_v2", "quantized_mobilenet_?v2", "ReLU", _with_relu),
     Reading("mobilenet_v2", "(?<!quantized_)mobilenet_?v2", "ReLU6", as_it_is, usual=True),
 )
+CAFFES = "caffe|msra|detectron"
+# "resnet50_v1" alone is torchvision's first weights to some, and the paper's strides to others: it tells nothing.
+PLAIN = rf"(tv_|gluon_|ssl_|swsl_)?resnet_?50(_v1b|_v1[._]5)?(?!_v1(?![a-z0-9]))(?!\w*({CAFFES}))"
 RESNETS = (
-    Reading("resnet50", r"(tv_|gluon_|ssl_|swsl_)?resnet_?50(_v1b)?", "strided convolutions", as_it_is),
+    Reading(
+        "resnet50_caffe", rf"({CAFFES})\w*_resnet_?50|resnet_?50\w*_({CAFFES})\w*", "strides in the first 1x1", None
+    ),
+    Reading("resnet50", PLAIN, "strides in the 3x3", as_it_is),
     Reading("resnetaa50", "resnetaa50", "averages before each stride", None),
     Reading("resnetblur50", "resnetblur50", "blurs before each stride", None),
 )
