@@ -92,7 +92,7 @@ def _without(state: dict, name: str) -> dict:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: _without(s, "features.5.conv.1.1.running_mean"), r"1 tensors missing .* - trunk.5.depthwise.bn"),
+        (lambda s: _without(s, "features.5.conv.1.1.running_mean"), r"1 tensor missing .* - trunk.5.depthwise.bn"),
         (lambda s: {**s, "extra.weight": torch.zeros(1)}, r"1 not used .* \+ extra.weight"),
         (lambda s: {**s, "features.1.conv.1.weight": torch.zeros(8, 32, 1, 1)}, "trunk.1.project.conv.weight is"),
         (lambda s: {"conv1.weight": torch.zeros(1)}, "its first tensors are conv1.weight"),
