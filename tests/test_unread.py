@@ -175,6 +175,9 @@ COCO = json.dumps(
 ).encode()
 LABELME = json.dumps({"shapes": [{"points": [[1, 2]]}], "imagePath": "1.png"}).encode()
 
+CVAT = b"<annotations><image id='0' name='1.png'><box label='a' xtl='1'/></image></annotations>"
+VIA = json.dumps({"1.png9": {"filename": "1.png", "regions": [{"shape_attributes": {"name": "rect"}}]}}).encode()
+
 OTHERS: dict[str, tuple[dict[str, bytes], str]] = {
     "camvid": (
         {f"{s}/{k}/{i}.png": b"" for s in ("train", "val") for k in ("images", "masks") for i in range(3)},
@@ -200,6 +203,33 @@ OTHERS: dict[str, tuple[dict[str, bytes], str]] = {
         },
         "masks in gtFine for the images in leftImg8bit",
     ),
+    "supervisely": (
+        {f"{k}/{i}.png": b"" for k in ("images", "masks_machine", "masks_human") for i in range(3)},
+        "masks in masks_human for the images in images",
+    ),
+    "carvana": (
+        {f"{k}/{i}{e}.png": b"" for k, e in (("train", ""), ("train_masks", "_mask")) for i in range(3)},
+        "masks in train_masks for the images in train",
+    ),
+    "train_images": (
+        {f"{k}/{i}.png": b"" for k in ("train_images", "train_labels") for i in range(3)},
+        "masks in train_labels for the images in train_images",
+    ),
+    "trimaps": (
+        {f"{k}/{i}.png": b"" for k in ("images", "annotations/trimaps") for i in range(3)},
+        "masks in annotations for the images in images",
+    ),
+    "yolo by split": (
+        {
+            f"{s}/{k}/{i}.{e}": YOLO
+            for s in ("train", "valid")
+            for k, e in (("images", "png"), ("labels", "txt"))
+            for i in "12"
+        },
+        r"YOLO's boxes \(train/labels/1\.txt\)",
+    ),
+    "cvat": ({"images/1.png": b"", "annotations.xml": CVAT}, r"CVAT's boxes or outlines \(annotations\.xml\)"),
+    "via": ({"1.png": b"", "via.json": VIA}, "VIA's boxes or outlines"),
     "masks beside": ({f"benign/{i}{e}.png": b"" for i in range(4) for e in ("", "_mask")}, "masks beside the images"),
     "voc": (
         {"ImageSets/Main/train.txt": b"1\n"}
@@ -270,11 +300,35 @@ def test_a_description_of_boxes_itself(tmp_path: Path, name: str) -> None:
         {"images/1.png": b"", "masks/2.png": b"", "photos/3.png": b""},  # no mask has an image of its name
         {"a/1.png": b"", "b/1.png": b"", "classes.txt": b"0 1 2 3 4\n", "config.yaml": b"names: x\n"},
         {"labels/1.png": b"", "stamps/1.png": b"", "coins/1.png": b""},  # what is on the pictures
+        {f"{name}/{i}.png": b"" for name in ("face", "face_mask") for i in range(3)},  # numbered alike
+        {f"{name}/{i}.png": b"" for name in ("with_mask", "without_mask") for i in range(3)},
+        {f"{name}/{i}.png": b"" for name in ("cat", "dog", "mask", "label") for i in range(3)},
     ],
 )
 def test_ordinary_folders_stay_classes(tmp_path: Path, files: dict[str, bytes]) -> None:
     folder = write(tmp_path / "data", files)
     assert len(open_dataset(folder).classes) == len({name.split("/")[0] for name in files if name.endswith(".png")})
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ("train/1.png", "test/2.png"),
+            "train, test must be splits by name, but hold no class folders: move .* train/<",
+        ),
+        (
+            ("train_images/1.png", "test_images/2.png", "train.csv"),
+            "; or give train.csv as the data, if it says the cl",
+        ),
+        (("train/1.png", "train/metadata.csv"), "train must be splits .*; or give train/metadata.csv as the data"),
+    ],
+)
+def test_splits_without_classes_are_no_classes(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    folder = plant(tmp_path / "data", *names)
+    with pytest.raises(InputError, match=message):
+        open_dataset(folder)
+    assert open_dataset(folder, ["bus", *{name.split("/")[0] for name in names if "/" in name}]).classes[0] == "bus"
 
 
 def test_a_table_says_what_the_images_are_for(tmp_path: Path) -> None:

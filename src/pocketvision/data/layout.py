@@ -8,7 +8,7 @@ from pocketvision.data.classfolders import class_folders, split_folders, top_fol
 from pocketvision.data.dataset import Task
 from pocketvision.data.formats import is_image, kinds, remedy
 from pocketvision.data.leftout import left_out
-from pocketvision.data.names import SPLITS, composed
+from pocketvision.data.names import SPLITS, composed, split_of
 from pocketvision.data.othertasks import other_task
 from pocketvision.data.table import Labelled, read_table
 from pocketvision.data.tree import Tree
@@ -38,12 +38,13 @@ def recognise(tree: Tree, classes: Sequence[str] | None, where: str, task: Task 
     """
     if not any(is_image(name, file) or PurePosixPath(name).name == TABLE for name, file in tree.files.items()):
         raise InputError(_no_images(tree, where))
-    layout = _recognise(_step_into(tree, tuple(map(composed, classes or ()))), where, task)
+    known = tuple(map(composed, classes or ()))
+    layout = _recognise(_step_into(tree, known), known, where, task)
     taken = {item.image for items in layout.splits.values() for item in items}
     return replace(layout, notes=tuple(left_out(tree, taken, layout.table)))
 
 
-def _recognise(tree: Tree, where: str, task: Task | None) -> Layout:
+def _recognise(tree: Tree, classes: Sequence[str], where: str, task: Task | None) -> Layout:
     what = other_task(tree.files)
     if what and TABLE not in tree.files:
         raise InputError(
@@ -54,7 +55,7 @@ def _recognise(tree: Tree, where: str, task: Task | None) -> Layout:
         return _from_splits(tree, folders, where)
     if TABLE in tree.files:
         return from_table(read_table(tree.files[TABLE], f"{where}: {TABLE}", tree, task), f"{where}: {TABLE}")
-    return _from_class_folders(tree, where)
+    return _from_class_folders(tree, classes, where)
 
 
 def from_table(items: Sequence[Labelled], where: str) -> Layout:
@@ -128,11 +129,19 @@ def _in_order(splits: dict[str, list[Labelled]]) -> dict[str, list[Labelled]]:
     return {split: splits[split] for split in ("train", "val", "test") if split in splits}
 
 
-def _from_class_folders(tree: Tree, where: str) -> Layout:
+def _from_class_folders(tree: Tree, classes: Sequence[str], where: str) -> Layout:
     found = class_folders(tree)
     if not found.images:
         loose = counted(sum(is_image(name, file) for name, file in tree.files.items()), "image", "images")
         raise InputError(f"{where} holds {loose} but no class folders: {ARRANGE}")
+    if all(map(split_of, found.images)) and not found.images.keys() <= set(classes):
+        tables = sorted(name for name in tree.files if name.lower().endswith(".csv"))
+        hint = f"; or give {tables[0]} as the data, if it says the classes" if tables else ""
+        names = sorted(found.images, key=lambda name: split_of(name) != "train")
+        raise InputError(
+            f"{where}: {', '.join(names)} must be splits by name, but hold no class folders: move the images to "
+            f"{names[0]}/<class>/{hint}"
+        )
     inside = [{name.split("/")[1] for name, _ in images if name.count("/") > 1} for images in found.images.values()]
     if len(inside) > 1 and len(inside[0]) > 1 and all(each == inside[0] for each in inside):
         raise InputError(

@@ -13,8 +13,8 @@ from pocketvision.errors import InputError
 # Folders, in small letters, of pictures and of what belongs to each picture by its name.
 PICTURES = frozenset("images image imgs img jpegimages leftimg8bit photos pictures inputs input rgb data".split())
 MASKS = frozenset(
-    "masks mask labels label annotations annotation annots gt gtfine groundtruth ground_truth segmentation "
-    "segmentations segmentationclass segmentationobject targets".split()
+    "masks mask labels label annotations annotation annots gt gtfine groundtruth segmentation segmentations "
+    "segmentationclass segmentationobject targets".split()
 )
 MASK_ENDING = re.compile(r"[-_ ](mask|masks|seg|segmentation|label|labels|l|gt|gtfine_labelids)(_\d+)?$")
 SHARE = 0.5  # of the masks (or texts) that must have a picture of their name
@@ -40,6 +40,10 @@ def described(name: str, data: bytes) -> str | None:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".xml" and b"<annotation" in data and b"<bndbox" in data:
         return "Pascal VOC's boxes"
+    if suffix == ".xml" and b"<annotations" in data and (b"<box" in data or b"<polygon" in data):
+        return "CVAT's boxes or outlines"
+    if suffix == ".json" and b'"shape_attributes"' in data:
+        return "VIA's boxes or outlines"
     if suffix == ".json" and sum(key in data for key in COCO_KEYS) >= 2:
         return "COCO's boxes or masks"
     if suffix == ".json" and all(key in data for key in LABELME_KEYS):
@@ -61,18 +65,30 @@ def _masks(pictures: Sequence[str]) -> str | None:
     stems: dict[PurePosixPath, set[str]] = {}
     for name in pictures:
         place = PurePosixPath(name)
-        for depth in range(len(place.parts) - 1):  # below each folder: images/train/1.jpg is of images
-            inner = PurePosixPath(*place.parts[depth + 1 :]).with_suffix("")
-            stems.setdefault(PurePosixPath(*place.parts[: depth + 1]), set()).add(str(inner))
+        for folder in list(place.parents)[:-1]:  # images/train/1.jpg is of images as well
+            stems.setdefault(folder, set()).add(place.stem)
     for folder, masks in stems.items():
+        if not _words(folder) & MASKS and not folder.name.endswith("annot"):
+            continue
         for other, images in stems.items():
-            by_name = folder.name.lower() in MASKS and other.name.lower() in PICTURES
-            if folder.parent == other.parent and (by_name or folder.name == f"{other.name}annot"):
+            if folder.parent == other.parent and folder != other and _belongs(folder, other):
                 plain = [MASK_ENDING.sub("", mask.lower()) for mask in masks]
                 shown = {MASK_ENDING.sub("", image.lower()).removesuffix("_leftimg8bit") for image in images}
                 if sum(mask in shown for mask in plain) >= SHARE * len(plain):
                     return f"masks in {folder} for the images in {other}"
     return None
+
+
+def _belongs(masks: PurePosixPath, pictures: PurePosixPath) -> bool:
+    """By their names: `masks_machine` and `images`, `train_masks` and `train_images` or `train`, `trainannot`."""
+    of_masks, of_pictures = _words(masks), _words(pictures)
+    same = of_masks - MASKS == of_pictures - PICTURES and of_pictures & (PICTURES | SPLITS.keys())
+    named = of_masks & MASKS and (of_pictures <= PICTURES or same)
+    return bool(named) or masks.name == f"{pictures.name}annot"
+
+
+def _words(folder: PurePosixPath) -> set[str]:
+    return set(re.split(r"[-_. ]+", folder.name.lower().replace("ground_truth", "groundtruth")))
 
 
 def _mask_endings(pictures: Sequence[str]) -> str | None:
@@ -91,7 +107,7 @@ def _boxes(files: Mapping[str, ImageFile], pictures: Sequence[str]) -> str | Non
     beside = {str(PurePosixPath(name).with_suffix("")) for name in pictures}
     for suffix in (".json", ".yaml", ".yml", ".xml", ".txt"):
         named = (name for name in files if PurePosixPath(name).suffix.lower() == suffix)
-        of_one = suffix in (".xml", ".txt")
+        of_one = suffix == ".txt" or (suffix == ".xml" and "annotations.xml" not in files)
         candidates = (
             name
             for name in named
