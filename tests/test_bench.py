@@ -512,11 +512,9 @@ def test_no_runtime_reaches_for_the_network_or_installs() -> None:
 # The command
 
 
-def test_bench_command(
-    run_cli: Callable[..., Ran], call_cli: Callable[..., Ran], onnx_file: Path, tmp_path: Path
-) -> None:
+def test_bench_command(call_cli: Callable[..., Ran], onnx_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    status, stdout, stderr = run_cli("bench", onnx_file, "--threads", "1,2", "--batch", "1", "--out", out, "--json")
+    status, stdout, stderr = call_cli("bench", onnx_file, "--threads", "1,2", "--batch", "1", "--out", out, "--json")
     assert status == 0, stderr
     results = json.loads(stdout)
     assert [row["threads"] for row in results] == [1, 2]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -60,17 +61,53 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stripes(tmp_path_factory.mktemp("data") / "stripes")
 
 
+class Fitted(NamedTuple):
+    """A finished run: folder, and report as printed."""
+
+    out: Path
+    report: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def fitted(data: Path, run_cli, tmp_path_factory: pytest.TempPathFactory):
-    """A finished run: folder, report as printed."""
+def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was killed when its first epoch was saved."""
     out = tmp_path_factory.mktemp("fit") / "run"
-    status, stdout, stderr = run_cli("fit", data, *BUDGET, "--time", TIME, "--out", out, "--json")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pocketvision", "fit", str(data), *BUDGET, "--time", TIME, "--out", str(out)],
+        env=command_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    state = out / "state" / "training.safetensors"
+    deadline = time.monotonic() + 300
+    while not state.exists():
+        assert process.poll() is None and time.monotonic() < deadline, "no epoch was finished"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return out
+
+
+@pytest.fixture(scope="module")
+def fitted(data: Path, killed: Path, run_cli) -> Fitted:
+    """The same command again: it goes on, and ends as one that was never stopped."""
+    assert not (killed / "report.json").exists()
+    choice = (killed / "state" / "choice.json").read_text()
+    status, stdout, stderr = run_cli("fit", data, *BUDGET, "--time", TIME, "--out", killed, "--json")
     assert status in (0, 1), stderr
     report = json.loads(stdout)
     # Done, with a network that can be used; or not, and standard error says what is missing and what helps.
     ticked, missing = report["verdict"]["tick"], report["verdict"]["missing"]
     assert (status == 0, missing == [], "not usable yet: " not in stderr) == (ticked,) * 3
-    return out, report
+    assert "going on after epoch" in stderr
+    assert (killed / "state" / "choice.json").read_text() == choice  # nothing was timed again
+    return Fitted(killed, report)
+
+
+def test_a_killed_run_goes_on(fitted: Fitted) -> None:
+    """From where it was killed (see `fitted`): no epoch is missing, none is there twice."""
+    epochs = [row["epoch"] for row in fitted.report["training"]["epochs"]]
+    assert epochs == list(range(1, len(epochs) + 1))
 
 
 def test_fit_writes_what_it_promises(fitted, data: Path) -> None:
@@ -179,35 +216,9 @@ def test_a_finished_run_is_timed_again(fitted, data: Path, tmp_path: Path) -> No
     assert not (tmp_path / "other").exists()
 
 
-def test_a_killed_run_goes_on(data: Path, run_cli, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    command = ["fit", str(data), *BUDGET, "--time", TIME, "--out", str(out)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pocketvision", *command],
-        env=command_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    state = out / "state" / "training.safetensors"
-    deadline = time.monotonic() + 300
-    while not state.exists():
-        assert process.poll() is None and time.monotonic() < deadline, "no epoch was finished"
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (out / "report.json").exists()
-    choice = (out / "state" / "choice.json").read_text()
-    status, stdout, stderr = run_cli(*command, "--json")
-    assert status in (0, 1) and "going on after epoch" in stderr
-    report = json.loads(stdout)
-    assert (out / "state" / "choice.json").read_text() == choice  # nothing was timed again
-    epochs = [row["epoch"] for row in report["training"]["epochs"]]
-    assert epochs == list(range(1, len(epochs) + 1))
-
-
 def test_nothing_fits(data: Path, call_cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    status, stdout, stderr = call_cli("fit", data, "--budget", "0.001ms", "--out", out)
+    status, stdout, stderr = call_cli("fit", data, "--budget", "0.001ms", "--max-macs", "2M", "--out", out)
     assert status == 2 and stdout == ""
     error = stderr.strip().splitlines()[-1]
     assert error.startswith("error: nothing fits 0.001 ms") and "needs" in error
@@ -216,7 +227,7 @@ def test_nothing_fits(data: Path, call_cli, tmp_path: Path) -> None:
 
 def test_pretrained_weights_come_first(data: Path, shared: Path, tmp_path: Path) -> None:
     weights = shared / "weights" / "mobilenet_v2-b0353104.pth"
-    report = pv.fit(data, "300ms", time="4s", max_macs="20M", pretrained=weights, out=tmp_path / "run", show=False)
+    report = pv.fit(data, "300ms", time="4s", max_macs="7M", pretrained=weights, out=tmp_path / "run", show=False)
     assert report["verdict"]["model"].startswith("mobilenet_v2_1.0_") and report["verdict"]["width"] == 1.0
     assert report["verdict"]["pretrained"] == weights.name
     assert report["verdict"]["channels"] == 3  # the pictures are grey, the weights know colour

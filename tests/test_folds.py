@@ -26,7 +26,7 @@ from pocketvision.runfolder import RunFolder
 from pocketvision.training.divergence import Divergence
 from pocketvision.training.recipe import Recipe
 
-RECIPE = Recipe(epochs=25, batch=8, lr=4e-3, flip=False, color=0.0, crop=(0.9, 1.0))
+RECIPE = Recipe(epochs=12, batch=4, lr=6e-3, flip=False, color=0.0, crop=(0.9, 1.0))
 SMALL = {"width": 0.25, "resolution": 16, "show": False, "recipe": RECIPE}
 
 

@@ -19,7 +19,7 @@ from conftest import command_environment
 from pocketvision.blocks import Bneck, Conv, Valid
 from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
-from pocketvision.measure import lookup
+from pocketvision.measure import lookup, worker
 from pocketvision.measure.batches import Look, batched, digest
 from pocketvision.measure.calls import TimedCall
 from pocketvision.measure.chains import Chain, chains
@@ -193,6 +193,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
     monkeypatch.setattr(lookup, "time_chains", made.time_chains)
     monkeypatch.setattr(lookup, "time_networks", made.time_networks)
+    monkeypatch.setattr(worker, "with_peaks", lambda here, threads: {**here, "peaks": {}})
     return made
 
 

@@ -69,6 +69,12 @@ def test_several_threads_that_waited_have_bounds_but_no_figure() -> None:
     assert not found.reliable
 
 
+def test_threads_that_waited_longer_than_the_call_took_leave_a_time_to_divide_by() -> None:
+    """Two threads of one call, both kept from a CPU most of the time: comparisons divide by what it took at least."""
+    found = summarise([[TimedCall(0.030, 0.040, serial=False, after=0.0)] * 2] * 9)
+    assert 0 < found.least_ms < found.most_ms == pytest.approx(30)
+
+
 def test_in_quiet_the_figure_is_the_median_of_the_wall_clock() -> None:
     """A wait of a few microseconds for the kernel's own work changes nothing."""
     walls = np.random.default_rng(0).gamma(20, 1e-4, (15, 9)).tolist()

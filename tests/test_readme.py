@@ -21,6 +21,7 @@ from conftest import ROOT, command_environment
 
 README = ROOT / "README.md"
 NOT_RUN = re.compile(r"<!--\s*not run:\s*(.*?)\s*-->")
+IN_THIS_PROCESS = ("fit", "train", "export", "profile", "models")  # where importing PyTorch anew would take seconds
 
 
 @dataclass(frozen=True)
@@ -86,27 +87,49 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def words(text: str) -> list[str]:
+    """The arguments of `pocketvision` as the shell makes them of a line."""
+    shown = f'pocketvision() {{ printf "%s\\0" "$@"; }}\n{text}'
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", shown], capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
+
+
 @pytest.mark.parametrize("snippet", readme(), ids=lambda s: f"line {s.line}: {s.text.splitlines()[0][:60]}")
-def test_the_readme_runs(snippet: Snippet, folder: Path) -> None:
+def test_the_readme_runs(snippet: Snippet, folder: Path, call_cli) -> None:
     if snippet.skipped is not None:
         pytest.skip(snippet.skipped)
-    if snippet.language == "python":
-        command = [sys.executable, "-c", snippet.text]
-    else:
-        command = ["bash", "-euo", "pipefail", "-c", snippet.text]
     environment = command_environment()
     environment["PATH"] = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), environment["PATH"]])
-    done = subprocess.run(
-        command, cwd=folder / "here", env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+
+    def process(command: str | list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            shell=isinstance(command, str),
+            cwd=folder / "here",
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    if snippet.language == "python":
+        done = process([sys.executable, "-c", snippet.text])
+    elif snippet.text.split()[1] in IN_THIS_PROCESS:
+        done = call_cli(*words(snippet.text), cwd=folder / "here")
+    else:
+        done = process(["bash", "-euo", "pipefail", "-c", snippet.text])
     # On a machine that is too busy `fit` may end without a tick: what it writes is there all the same.
     expected = 1 if " fit " in snippet.text and "not usable yet: " in done.stderr else 0
     assert done.returncode == expected, f"README.md line {snippet.line}: {snippet.text}\n{done.stdout}\n{done.stderr}"
     *_, title, first, second = ["", "", "", *done.stdout.splitlines()]
     assert (title == "Use it:") == bool(re.match("pocketvision (fit|train|export)", snippet.text)), done.stdout
     for line in (first, second) if snippet.text.startswith("pocketvision fit") else ():
-        used = subprocess.run(line, shell=True, cwd=folder / "here", env=environment, capture_output=True, text=True)
+        used = process(line)
         assert used.returncode == 0, f"{line}\n{used.stderr}"
+
+
+def test_words_are_those_of_the_shell() -> None:
+    assert words("pocketvision models 'mobilenet *' \"${NOT_SET:-a b}\"  # all") == ["models", "mobilenet *", "a b"]
 
 
 def test_there_is_something_to_run() -> None:

@@ -106,8 +106,8 @@ def test_a_worker_that_has_ended_leaves_nothing_here(server: Loopback) -> None:
 
 
 @needs_sshd
-def test_the_command_measures_there_and_says_so(server: Loopback, exported: Path, run_cli) -> None:
-    status, stdout, stderr = run_cli("bench", exported, "--device", server.device, "--json")
+def test_the_command_measures_there_and_says_so(server: Loopback, exported: Path, call_cli) -> None:
+    status, stdout, stderr = call_cli("bench", exported, "--device", server.device, "--json")
     assert status == 0, stderr
     printed = json.loads(stdout)
     (row,) = printed["results"] if isinstance(printed, dict) else printed

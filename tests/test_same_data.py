@@ -169,8 +169,8 @@ def test_before_anything_was_trained_changed_data_are_looked_at_anew(
 # --- eval on the data that a network was made from
 
 
-def test_eval_leaves_out_what_the_network_was_trained_on(home: Path, run_cli) -> None:
-    status, stdout, stderr = run_cli("eval", "run/model.safetensors", "photos/", "--json")
+def test_eval_leaves_out_what_the_network_was_trained_on(home: Path, call_cli) -> None:
+    status, stdout, stderr = call_cli("eval", "run/model.safetensors", "photos/", "--json")
     assert status == 0, stderr
     result = json.loads(stdout)
     assert result["split"] == "held out" and result["images"] == 4

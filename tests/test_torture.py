@@ -1,6 +1,7 @@
 """A folder of everything that can go wrong with images: right pictures, or a counted and named skip, in little memory.
 
-The commands are real second processes. What a picture should look like is computed here with NumPy alone.
+The commands whose memory is looked at are real second processes. What a picture should look like is computed here with
+NumPy alone.
 """
 
 from __future__ import annotations
@@ -302,12 +303,12 @@ def test_finding_out_takes_little_memory(examined: tuple[dict[str, Any], Done]) 
     assert examined[1].megabytes < 300
 
 
-def test_the_doctor_for_people_and_strict(torture: Path) -> None:
-    done = run(torture.parent, "doctor", "data")
-    assert done.status == 0 and "val has no image of bees" in done.out and "zero.png" not in done.err
-    done = run(torture.parent, "doctor", "data", "--strict")
-    lines = [line for line in done.err.splitlines() if line.startswith("error")]
-    assert done.status == 2 and done.out == "" and len(lines) == 1
+def test_the_doctor_for_people_and_strict(torture: Path, call_cli) -> None:
+    status, out, err = call_cli("doctor", "data", cwd=torture.parent)
+    assert status == 0 and "val has no image of bees" in out and "zero.png" not in err
+    status, out, err = call_cli("doctor", "data", "--strict", cwd=torture.parent)
+    lines = [line for line in err.splitlines() if line.startswith("error")]
+    assert status == 2 and out == "" and len(lines) == 1
     assert "images of data data cannot be read: train/bees/" in lines[0] and "--strict" in lines[0]
 
 
@@ -326,20 +327,21 @@ def test_training_goes_on_without_them(trained: tuple[Path, Done]) -> None:
     assert done.megabytes < 1500
 
 
-def test_evaluating_counts_what_it_skips(torture: Path, trained: tuple[Path, Done]) -> None:
-    done = run(torture.parent, "eval", "run/model.safetensors", "data", "--json")
-    assert done.status == 0, done.err
-    assert json.loads(done.out)["images"] == 4 and json.loads(done.out)["skipped"] == 1
-    assert "1 of 5 images" in done.err and "zero.png: it is empty" in done.err
+def test_evaluating_counts_what_it_skips(torture: Path, trained: tuple[Path, Done], call_cli) -> None:
+    status, out, err = call_cli("eval", "run/model.safetensors", "data", "--json", cwd=torture.parent)
+    assert status == 0, err
+    assert json.loads(out)["images"] == 4 and json.loads(out)["skipped"] == 1
+    assert "1 of 5 images" in err and "zero.png: it is empty" in err
 
 
-def test_predicting_each_picture(torture: Path, trained: tuple[Path, Done]) -> None:
+def test_predicting_each_picture(torture: Path, trained: tuple[Path, Done], call_cli) -> None:
     names = sorted(str(Path("data/train/ants") / name) for name in GOOD)
-    done = run(torture.parent, "predict", "run/model.safetensors", *names, "--json")
-    assert done.status == 0, done.err
-    assert [answer["image"] for answer in json.loads(done.out)] == names
+    status, out, err = call_cli("predict", "run/model.safetensors", *names, "--json", cwd=torture.parent)
+    assert status == 0, err
+    answers = json.loads(out)
+    assert [answer["image"] for answer in answers] == names
     net = pv.load(trained[0] / "model.safetensors")
-    told = {answer["image"]: answer["top"][0] for answer in json.loads(done.out)}
+    told = {answer["image"]: answer["top"][0] for answer in answers}
     for name, good in GOOD.items():
         if not good.tolerance:  # the file answers as the pixels that a person sees
             (result,) = net.predict(good.pixels)
@@ -354,15 +356,15 @@ def test_predicting_a_bad_one_is_one_sentence(torture: Path, trained: tuple[Path
         pv.load(trained[0] / "model.safetensors").predict(torture / "train" / "bees" / name)
 
 
-def test_predicting_many_names_the_bad_ones(torture: Path, trained: tuple[Path, Done]) -> None:
+def test_predicting_many_names_the_bad_ones(torture: Path, trained: tuple[Path, Done], call_cli) -> None:
     names = ["data/train/bees/zero.png", "data/train/ants/plain.png", "data/train/bees/nowhere.png"]
-    done = run(torture.parent, "predict", "run/model.safetensors", *names, "--json")
-    answers = json.loads(done.out)
-    assert done.status == 1 and [answer["image"] for answer in answers] == names
+    status, out, err = call_cli("predict", "run/model.safetensors", *names, "--json", cwd=torture.parent)
+    answers = json.loads(out)
+    assert status == 1 and [answer["image"] for answer in answers] == names
     assert [sorted({"top", "error"} & answer.keys()) for answer in answers] == [["error"], ["top"], ["error"]]
-    assert done.err.count("left out") == 2 and "zero.png" in done.err and "nowhere.png not found" in done.err
-    done = run(torture.parent, "predict", "run/model.safetensors", names[0], names[2])
-    assert done.status == 2 and "zero.png" in done.err and "nowhere.png not found" in done.err
+    assert err.count("left out") == 2 and "zero.png" in err and "nowhere.png not found" in err
+    status, _, err = call_cli("predict", "run/model.safetensors", names[0], names[2], cwd=torture.parent)
+    assert status == 2 and "zero.png" in err and "nowhere.png not found" in err
 
 
 def test_the_same_folder_as_an_archive_of_readable_and_unreadable_files(torture: Path) -> None:

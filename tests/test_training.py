@@ -97,7 +97,7 @@ def test_a_state_of_another_recipe_is_refused(digits: Dataset, tmp_path: Path) -
 
 
 def test_time_bounds_the_epochs(digits: Dataset) -> None:
-    history = loop.train_network(network(), digits, recipe(5000), seconds=3.0, show=False)
+    history = loop.train_network(network(), digits, recipe(5000), seconds=1.0, show=False)
     assert 1 <= len(history.epochs) < 5000
     assert history.epochs[-1]["val_top1"] is not None  # the last epoch is always validated
     assert history.epochs[-1]["lr"] < 4e-4  # and the schedule goes to its end

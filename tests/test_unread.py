@@ -124,12 +124,12 @@ def test_heic_is_counted_and_what_to_install(tmp_path: Path, pack: Packing, top:
         pv.doctor(pack(folder), strict=True, show=False)
 
 
-def test_the_diagnosis_does_not_say_that_all_is_read(tmp_path: Path, run_cli) -> None:
+def test_the_diagnosis_does_not_say_that_all_is_read(tmp_path: Path, call_cli) -> None:
     folder = plant(tmp_path / "data", *(f"{label}/{i}.png" for label in "ab" for i in range(3)), "a/notes.txt")
-    status, stdout, _ = run_cli("doctor", folder)
+    status, stdout, _ = call_cli("doctor", folder)
     assert status == 0 and "every image can be read" not in stdout
     assert "1 file in a class folder is not read: 1 .txt (a/notes.txt)" in stdout
-    status, _, stderr = run_cli("doctor", folder, "--strict")
+    status, _, stderr = call_cli("doctor", folder, "--strict")
     assert status == 2 and "1 file in a class folder is not read" in stderr and stderr.count("\n") == 1
 
 

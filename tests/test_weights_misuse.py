@@ -84,7 +84,7 @@ def _no_limits():
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.tflite", "x.npz"])
-def test_weights_where_a_model_belongs(run_cli, tmp_path: Path, name: str) -> None:
+def test_weights_where_a_model_belongs(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"whatever")
     with pytest.raises(pv.InputError, match="holds weights of another library: give a network's name and --pretrained"):
         pv.load(tmp_path / name)

@@ -316,9 +316,9 @@ def test_a_missing_library_is_said_at_once(run_cli: Callable[..., Ran], tmp_path
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_command(run_cli: Callable[..., Ran], tmp_path: Path) -> None:
+def test_the_command(call_cli: Callable[..., Ran], tmp_path: Path) -> None:
     arguments = ["bench", "mobilenet_v2_0.35_96", "mobilenet_v1_0.25_96", "--zoo", "--keep", "kept"]
-    status, stdout, stderr = run_cli(*arguments, cwd=tmp_path)
+    status, stdout, stderr = call_cli(*arguments, cwd=tmp_path)
     assert status == 0, stderr
     assert "Pareto front" in stdout and "mobilenet_v2_0.35_96" in stdout and "page: runs/zoo/zoo.html" in stdout
     folder = tmp_path / "runs" / "zoo"

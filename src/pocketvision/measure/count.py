@@ -107,6 +107,11 @@ class _Recorder(TorchDispatchMode):
     def __post_init__(self) -> None:
         super().__init__()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Where nobody compiles, PyTorch need not import its compiler, which takes a second, to keep it away."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = _run(func, args, kwargs)
@@ -198,6 +203,8 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
         return torch.empty(args[0].shape, device="meta"), nothing, nothing
     if func is aten.convolution.default and not args[6]:
         return torch.empty(_convolved(*args[:6]), device="meta")
+    if packet in (aten.addmm, aten.mm):
+        return torch.empty(args[-2].shape[0], args[-1].shape[1], device="meta")
     if packet in BROADCAST and isinstance(args[1], Tensor):
         left, right = args[0].shape, args[1].shape
         return torch.empty(left if left == right else torch.broadcast_shapes(left, right), device="meta")

@@ -21,6 +21,7 @@ from pocketvision.measure.calls import Call, CallTimer, TimedCall
 from pocketvision.measure.pin import pinned
 from pocketvision.measure.quiet import (
     LOW_END,
+    RESOLUTION,
     Rounds,
     are_clear,
     busy_seconds,
@@ -198,7 +199,7 @@ def summarise(rounds: Rounds) -> Latency:
         times = busy_seconds(every)
         middle, (low, high) = quantile(times, LOW_END), quantile_interval(times, LOW_END, CONFIDENCE)
         serial = all(call.serial for call in every)
-        least = low if serial else min(call.least for call in every)
+        least = low if serial else max(RESOLUTION, min(call.least for call in every))
         most = max(high, median(times) if serial else wall)
     tenths = quantile(times, 0.1), quantile(times, 0.9)
     figures = [seconds * 1e3 for seconds in (middle, *tenths, low, high, wall, least, most)]
@@ -255,9 +256,9 @@ def one_turn(call: Call, repetitions: int, timer: CallTimer) -> list[TimedCall]:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """The garbage collector is off inside the block."""
+    """The garbage collector is off inside the block. What is old waits: with PyTorch a full collection takes 0.25 s."""
     was_on = gc.isenabled()
-    gc.collect()
+    gc.collect(1)
     gc.disable()
     try:
         yield
