@@ -94,16 +94,6 @@ def test_heic_without_a_suffix_is_named_with_what_to_install(tmp_path: Path) -> 
     assert "1 of 7 images cannot be read" in said and "a/IMG_1: it is HEIC, to read it pip install pillow-heif" in said
 
 
-def test_images_in_no_class_folder_are_said(tmp_path: Path) -> None:
-    folder = plant(tmp_path / "data", "a/1.png", "b/1.png", "cover.png", "README.md")
-    assert open_dataset(folder).notes == (
-        ("warning", "1 image lies in no class folder and will not be used (cover.png): move them into one"),
-    )
-    folder = plant(tmp_path / "splits", "train/a/1.png", "train/b/1.png", "train/x.png", "extra/1.png", "test/a/1.png")
-    ((_, said),) = open_dataset(folder).notes
-    assert said.startswith("2 images lie in no class folder and will not be used (extra/1.png, train/x.png): move")
-
-
 @pytest.mark.usefixtures("without_heif")
 @pytest.mark.parametrize("pack", PACKINGS)
 @pytest.mark.parametrize("top", ["", "train/"])

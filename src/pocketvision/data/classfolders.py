@@ -7,6 +7,7 @@ from pocketvision.data.imagefile import ImageFile
 from pocketvision.data.leftovers import PROGRAMS
 from pocketvision.data.names import composed, split_of
 from pocketvision.data.tree import Tree
+from pocketvision.units import some
 
 
 @dataclass
@@ -16,6 +17,23 @@ class ClassFolders:
     images: dict[str, list[tuple[str, ImageFile]]] = field(default_factory=dict)  # class -> (name, place)
     unread: list[str] = field(default_factory=list)  # names of files that are no images we read
     empty: list[str] = field(default_factory=list)  # top folders without images
+
+    @property
+    def nested(self) -> tuple[tuple[str, str], ...]:
+        """What to say (severity, sentence) where a class has several folders of images inside, which may be classes.
+
+        They may also be subjects or days: a warning only where several classes have a folder of the same name.
+        """
+        inside = {
+            name: sorted({file.split("/")[1] for file, _ in images if file.count("/") > 1})
+            for name, images in self.images.items()
+        }
+        if not any(len(folders) > 1 for folders in inside.values()):
+            return ()
+        names = [folder for folders in inside.values() for folder in folders]
+        severity = "note" if len(names) == len(set(names)) else "warning"
+        said = some([f"{name} ({some(folders)})" for name, folders in inside.items() if folders])
+        return ((severity, f"folders inside a class folder belong to that class: {said}: move up what is a class"),)
 
 
 def top_folders(tree: Tree) -> list[str]:

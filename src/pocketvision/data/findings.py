@@ -129,12 +129,15 @@ def _contradictions(seen: Examination) -> Iterator[Finding]:
 
 def _repeated(seen: Examination) -> Iterator[Finding]:
     """Copies inside a split: of training images only a waste, and a weight."""
-    for near, how in ((False, "copies of"), (True, "nearly the same as")):
+    for near, one, many in (
+        (False, "image is a copy of another", "images are copies of others"),
+        (True, "image is nearly the same as another", "images are nearly the same as others"),
+    ):
         groups = [g["images"] for g in seen.duplicates if g["near"] == near and not g["across_splits"]]
         if groups:
             extra = sum(len(images) - 1 for images in groups)
             pairs = [f"{images[1]} = {images[0]}" for images in groups]
-            yield "note", f"{counted(extra, 'image is', 'images are')} {how} others in the same split ({some(pairs)})"
+            yield "note", f"{counted(extra, one, many)} in the same split ({some(pairs)})"
 
 
 def _labels(seen: Examination) -> Iterator[Finding]:

@@ -36,26 +36,31 @@ def recognise(tree: Tree, classes: Sequence[str] | None, where: str, task: Task 
 
     Raises InputError when there are no images, or none with a class.
     """
-    if not any(is_image(name, file) or PurePosixPath(name).name == TABLE for name, file in tree.files.items()):
+    if not any(is_image(name, file) or PurePosixPath(name).name.lower() == TABLE for name, file in tree.files.items()):
         raise InputError(_no_images(tree, where))
     known = tuple(map(composed, classes or ()))
     layout = _recognise(_step_into(tree, known), known, where, task)
     taken = {item.image for items in layout.splits.values() for item in items}
-    return replace(layout, notes=tuple(left_out(tree, taken, layout.table)))
+    return replace(layout, notes=(*layout.notes, *left_out(tree, taken, layout.table)))
 
 
 def _recognise(tree: Tree, classes: Sequence[str], where: str, task: Task | None) -> Layout:
-    what = other_task(tree.files)
-    if what and TABLE not in tree.files:
+    what, table = other_task(tree.files), table_in(tree)
+    if what and not table:
         raise InputError(
             f"{where} holds {what}: learning from masks or boxes is not there yet, only which class an image shows, or "
             f"which classes: {ARRANGE}"
         )
     if not what and (folders := split_folders(tree)):
         return _from_splits(tree, folders, where)
-    if TABLE in tree.files:
-        return from_table(read_table(tree.files[TABLE], f"{where}: {TABLE}", tree, task), f"{where}: {TABLE}")
+    if table:
+        return from_table(read_table(tree.files[table], f"{where}: {table}", tree, task), f"{where}: {table}")
     return _from_class_folders(tree, classes, where)
+
+
+def table_in(tree: Tree) -> str | None:
+    """The name of the table at the top of a tree, in whatever capitals it has."""
+    return next((name for name in sorted(tree.files, reverse=True) if name.lower() == TABLE), None)
 
 
 def from_table(items: Sequence[Labelled], where: str) -> Layout:
@@ -79,11 +84,11 @@ def from_table(items: Sequence[Labelled], where: str) -> Layout:
 def _step_into(tree: Tree, classes: Sequence[str]) -> Tree:
     while True:
         top = top_folders(tree)
-        lone = len(top) == 1 and composed(top[0]) not in classes and TABLE not in tree.files and not split_folders(tree)
+        lone = len(top) == 1 and composed(top[0]) not in classes and not table_in(tree) and not split_folders(tree)
         if not lone or any(is_image(name, file) for name, file in tree.files.items() if "/" not in name):
             return tree
         inner = tree.below(top[0])
-        if TABLE not in inner.files and not class_folders(inner).images:
+        if not table_in(inner) and not class_folders(inner).images:
             return tree
         tree = inner
 
@@ -93,6 +98,7 @@ def _from_splits(tree: Tree, folders: dict[str, str], where: str) -> Layout:
     empty: list[str] = []
     unread: list[str] = []
     came_from: dict[str, str] = {}
+    notes: tuple[tuple[str, str], ...] = ()
     classes = {name for folder in folders for name in class_folders(tree.below(folder)).images}
     for folder in sorted(set(top_folders(tree)) - set(folders)):
         held = class_folders(tree.below(folder)).images
@@ -122,7 +128,8 @@ def _from_splits(tree: Tree, folders: dict[str, str], where: str) -> Layout:
         unread += [f"{folder}/{name}" for name in found.unread]
         if split == "train":
             empty = [f"{folder}/{name}" for name in found.empty]
-    return Layout(_in_order(splits), empty=tuple(empty), unread=tuple(unread))
+            notes = found.nested
+    return Layout(_in_order(splits), empty=tuple(empty), unread=tuple(unread), notes=notes)
 
 
 def _in_order(splits: dict[str, list[Labelled]]) -> dict[str, list[Labelled]]:
@@ -149,7 +156,7 @@ def _from_class_folders(tree: Tree, classes: Sequence[str], where: str) -> Layou
             "if these are the classes, call the folders above them train, val and test, or merge them"
         )
     items = [Labelled(name, file, label) for label, images in found.images.items() for name, file in images]
-    return Layout({"train": items}, empty=tuple(found.empty), unread=tuple(found.unread))
+    return Layout({"train": items}, empty=tuple(found.empty), unread=tuple(found.unread), notes=found.nested)
 
 
 def _no_images(tree: Tree, where: str) -> str:

@@ -1,5 +1,6 @@
 """What lies in a data set and is not learnt from, in sentences: nothing is passed over in silence."""
 
+import os
 import posixpath
 from collections.abc import Collection, Iterator, Sequence
 
@@ -16,11 +17,20 @@ def left_out(tree: Tree, taken: Collection[ImageFile], table: bool) -> Iterator[
         yield "note", f"passed over, hidden or left by a system or program: {some(sorted(tree.aside))}"
     used = [name for name, file in tree.files.items() if file in taken]
     others = tree.files.keys() - set(used)
+    links = sorted(name for name in others if os.path.islink(tree.files[name].path))
+    if lost := [name for name in links if not os.path.exists(tree.files[name].path)]:
+        yield "warning", f"{counted(len(lost), 'link leads', 'links lead')} to nothing: {some(lost)}"
     unused = sorted(name for name in others if is_image(name, tree.files[name]))
     if table:
         if unused:
             yield "note", f"{counted(len(unused), 'image is', 'images are')} in no row of the table ({some(unused)})"
         return
+    classes = {posixpath.dirname(name) for name in used}
+    if tables := [n for n in sorted(others) if n.lower().endswith(".csv") and posixpath.dirname(n) not in classes]:
+        yield (
+            "warning",
+            f"folders are the classes, not what is in {some(tables)}: give a table as the data where it says them",
+        )
     programs = _programs(tree, used)
     loose = [name for name in unused if not inside(name, programs)]
     if programs:

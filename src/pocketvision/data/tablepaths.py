@@ -41,6 +41,8 @@ def advice(path: str, table: ImageFile, tree: Tree | None) -> str:
     else:
         place = os.path.join(table.path.parent, folder)
         beside = sorted(os.listdir(place)) if os.path.isdir(place) else []
+    if not table.member and os.path.isdir(os.path.join(table.path.parent, folder, name)):
+        return "that is a folder: write a row for each image in it"
     for other in beside:
         if name.casefold() in (other.casefold(), posixpath.splitext(other.casefold())[0]):
             return f"did you mean {posixpath.join(folder, other)}?"
