@@ -82,6 +82,17 @@ def test_a_run_made_elsewhere_knows_its_data_by_the_images(home: Path, capsys: p
         pv.train("other", "mobilenet_v1", out="run", show=False, **HOW)
 
 
+def test_a_copy_of_the_data_takes_nothing_over(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The place that the run was begun with stays the one whose changes are said."""
+    settings = (home / "run" / "state" / "settings.json").read_text()
+    shutil.copytree(home / "photos", home / "copy")
+    assert "holds this run, finished: nothing to do" in again("copy", capsys)
+    assert (home / "run" / "state" / "settings.json").read_text() == settings
+    change(home)
+    assert "photos has changed since the run in run was begun: 83 images came" in again("photos", capsys)
+    assert "holds this run, finished: nothing to do" in again("copy", capsys)
+
+
 def change(home: Path) -> None:
     for i in range(83):
         (home / "photos" / "a" / f"new{i}.png").write_bytes(png(100 + i))

@@ -15,7 +15,7 @@ from pocketvision.data.doctor import Examination, drop_unreadable, examine, refu
 from pocketvision.data.leftovers import RUN
 from pocketvision.data.look import Embedding
 from pocketvision.data.record import RECORD, SPLITS, Change, Record, compare, record
-from pocketvision.data.sources import same_place
+from pocketvision.data.sources import is_there, same_place
 from pocketvision.data.splits import load_splits, require_classes, save_splits, split
 from pocketvision.errors import InputError
 from pocketvision.files import remove_temporary, writable_folder, write_atomic
@@ -62,7 +62,10 @@ class RunFolder:
             begun = None
         change = self._change()
         if begun is not None and self._is_same_data(begun, settings, change):
-            begun = {**begun, "data": settings["data"]}
+            # Begun with the place that is still there, whichever copy of it is named now: by its place it is known again
+            # when its images change. Where it was moved away, the new place is meant from now on.
+            name = begun["data"] if is_there(begun["data"]) else settings["data"]
+            begun, settings = {**begun, "data": name}, {**settings, "data": name}
         if begun is not None and begun != settings and not self._lowers_rate(begun, settings):
             changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
             also = f"; and {change.described()}" if change else ""

@@ -68,6 +68,11 @@ def data_name(data: str | Path) -> str:
     return str(data) if _is_builtin(data) else _name(Path(data).expanduser())
 
 
+def is_there(data: str) -> bool:
+    """Is DATA built in, or a path to something?"""
+    return _is_builtin(data) or os.path.exists(os.path.expanduser(data))
+
+
 def same_place(one: str, other: str) -> bool:
     """Do two ways to write DATA mean the same? `photos`, `./photos/`, a link to it, `photos/labels.csv`."""
     places = []
