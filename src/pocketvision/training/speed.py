@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MEASURED = 4.0  # seconds of training; of reading and of validating alone a quarter of it each
 MOST_STEPS = 20
 SHARE = 0.05  # of the time given, at most, for the same
+FLAT = 2.0  # times as long for four times as many images: then it is not the images that take it
+PATIENCE = 8.0  # times what an attempt may take, for all of them, while that is so
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,20 @@ def _training(
 def affordable_count(work: Callable[[int], object], most: int, seconds: float) -> tuple[int, float]:
     """How many images at once, up to `most`, are worked on in `seconds`, and the seconds that they took.
 
-    Begun with four; each further attempt takes four times as many, as long as the one before fitted. What a step costs
-    besides its images makes a small network's first attempts look far slower than whole batches are.
+    Begun with two; each further attempt takes four times as many, as long as the one before fitted. What a step costs
+    besides its images, on a busy machine most of it, makes a small network's first attempts look far slower than whole
+    batches are: where few images take too long, it goes on as long as four times as many hardly take longer.
     """
-    count = min(4, most)
+    count, before, began = min(2, most), FLAT * seconds, time.monotonic()
     while True:
-        began = time.monotonic()
+        start = time.monotonic()
         work(count)
-        taken = max(time.monotonic() - began, 1e-9)
-        more = min(most, 4 * count)
-        if count == most or taken > seconds:
+        now = time.monotonic()
+        taken = max(now - start, 1e-9)
+        hardly_longer = taken < FLAT * before and now - began < PATIENCE * seconds
+        if count == most or not (taken <= seconds or hardly_longer):
             return count, taken
-        count = more
+        count, before = min(most, 4 * count), taken
 
 
 def _validating(trainer: Trainer, net: torch.nn.Module, seconds: float) -> float:
