@@ -39,6 +39,7 @@ def test_help_is_whole_at_any_width(
     status, out, err = call_cli(command, "--help")
     assert (status, err) == (0, "")
     assert "…" not in out and max(map(len, out.splitlines())) <= columns
+    assert not re.search(r"<\w+", out)  # Python's types are nothing for people
     words = out.replace("│", " ").split()
     import typer
 
@@ -51,6 +52,15 @@ def test_help_is_whole_at_any_width(
             assert option in words or parameter.param_type_name == "argument"
         if parameter.param_type_name == "option" and parameter.default not in (None, False):
             assert str(parameter.default) in " ".join(words)
+
+
+def test_paragraphs_fill_their_lines(call_cli: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.strip() for line in call_cli("fit", "--help").stdout.splitlines()]
+    first = next(number for number, line in enumerate(lines) if line.startswith("Exit status 0: done"))
+    paragraph = lines[first : lines.index("", first)]
+    for line, following in zip(paragraph, paragraph[1:], strict=False):
+        assert len(line) + 1 + len(following.split()[0]) > 78  # no room was left for the next word
 
 
 def test_options_are_in_groups_with_choices_and_examples(call_cli: Callable) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from pocketvision.commands import COMMANDS
 from pocketvision.commands.examples import EXAMPLES
-from pocketvision.commands.options import FLAG
 
 MAKING, USING, MEASURING = "Make a network", "Use a network", "Measure"
 PANELS = {
@@ -26,10 +29,29 @@ PANELS = {
 }
 
 
+def without_types(parameters: list[Any]) -> list[Any]:
+    """`parameters` as their help shows them: an argument's name and a flag say enough without a Python type beside."""
+    for parameter in parameters:
+        if parameter.param_type_name == "argument" or parameter.is_flag:
+            parameter.display_type_rich = lambda ctx: None
+    return parameters
+
+
+class Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_types(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_types(super().get_params(ctx))
+
+
 def make_app() -> typer.Typer:
     """`pocketvision`, with help in groups, examples, and completion for the usual shells."""
     app = typer.Typer(
         name="pocketvision",
+        cls=Group,
         help="Small vision networks that fit your device.",
         epilog=_shown(EXAMPLES[""]),
         rich_markup_mode="rich",
@@ -38,16 +60,19 @@ def make_app() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(root)
     for name, panel in PANELS.items():
-        app.command(name, rich_help_panel=panel, epilog=_shown(EXAMPLES[name]))(COMMANDS[name])
+        command = COMMANDS[name]
+        app.command(name, cls=Command, help=_paragraphs(command), rich_help_panel=panel, epilog=_shown(EXAMPLES[name]))(
+            command
+        )
     return app
 
 
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", metavar=FLAG, help="Print the version and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", metavar=FLAG, help="Anywhere on the line: show where in the program an error arose."),
+        typer.Option("--debug", help="Anywhere on the line: show where in the program an error arose."),
     ] = False,
 ) -> None:
     """Small vision networks that fit your device."""
@@ -58,6 +83,11 @@ def root(
         raise typer.Exit()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _paragraphs(command: Callable[..., None]) -> str:
+    """The docstring with one line for each paragraph: the terminal breaks them."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
 def _shown(examples: tuple[str, ...]) -> str:

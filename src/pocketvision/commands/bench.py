@@ -10,7 +10,6 @@ from typer import Argument, Option
 
 from pocketvision.commands.networks import check_model, network, refuse_dials
 from pocketvision.commands.options import (
-    FLAG,
     Bypass,
     Channels,
     Classes,
@@ -60,7 +59,6 @@ Zoo = Annotated[
     bool,
     Option(
         "--zoo",
-        metavar=FLAG,
         help="Every family over widths and resolutions: a page of published accuracy and multiply-adds against time. "
         "MODELs choose among them, such as 'mobilenet_v*'.",
     ),

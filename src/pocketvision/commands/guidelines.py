@@ -12,11 +12,16 @@ from pocketvision.commands.showing import console, print_json, show
 
 
 def guidelines(
-    runtime: Annotated[str, Option(metavar="onnxruntime|torch|torch_folded|openvino", help="Engine.")] = "onnxruntime",
+    runtime: Annotated[
+        str, Option(metavar="NAME", help="Engine: onnxruntime, torch, torch_folded or openvino.")
+    ] = "onnxruntime",
     threads: Threads = 1,
     only: Annotated[
         list[str] | None,
-        Option(metavar="G1|G2|G3|G4|depthwise|V3-Large|channels", help="Only this experiment (may be repeated)."),
+        Option(
+            metavar="NAME",
+            help="Only this experiment: G1, G2, G3, G4, depthwise, V3-Large or channels (may be repeated).",
+        ),
     ] = None,
     out: Annotated[Path | None, Option(metavar="FILE", help="Save the result as JSON.")] = None,
     json: Json = False,

@@ -1,6 +1,6 @@
 """The arguments and options that several commands share, with their help.
 
-`metavar` says what kind of value an option takes, with the choices where there are few; a flag takes none.
+`metavar` says what kind of value an option takes, with the choices where there are few.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pocketvision.validation import FAMILIES
 # The groups in which the help of a command shows its options; what is not in one stands first.
 NETWORK, LIMITS, TRAINING = "The network", "Limits besides time", "Training"
 RUN, DATA, OUTPUT = "The run's folder", "Data", "Output"
-FLAG = ""
 
 BUILTIN = ("digits", "fashion-mnist")
 
@@ -78,9 +77,7 @@ Out = Annotated[
     Path | None,
     Option(metavar="DIR", help="Where the run is kept; an unfinished run in it is gone on with.", rich_help_panel=RUN),
 ]
-Fresh = Annotated[
-    bool, Option("--fresh", metavar=FLAG, help="Forget what an earlier run in the folder did.", rich_help_panel=RUN)
-]
+Fresh = Annotated[bool, Option("--fresh", help="Forget what an earlier run in the folder did.", rich_help_panel=RUN)]
 MoreTime = Annotated[
     str | None,
     Option(metavar="TIME", help="Train a finished run in the folder for that much longer.", rich_help_panel=RUN),
@@ -96,16 +93,15 @@ Log = Annotated[
 ]
 Download = Annotated[
     bool,
-    Option("--download", metavar=FLAG, help="Fetch built-in data that is not on this machine.", rich_help_panel=DATA),
+    Option("--download", help="Fetch built-in data that is not on this machine.", rich_help_panel=DATA),
 ]
 Strict = Annotated[
     bool,
     Option(
         "--strict",
-        metavar=FLAG,
         help="An image that cannot be read is an error, not left out.",
         rich_help_panel=DATA,
     ),
 ]
 Seed = Annotated[int, Option(metavar="N", help="All randomness comes from it.", rich_help_panel=TRAINING)]
-Json = Annotated[bool, Option("--json", metavar=FLAG, help="Print one JSON document on standard output.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON document on standard output.")]
