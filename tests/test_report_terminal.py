@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from pocketvision.report import text
-from pocketvision.report.terminal import table, verdict_panel
+from pocketvision.report.terminal import print_table, table, verdict_panel
 from test_report import sample_report, small_report
 
 
@@ -81,6 +81,22 @@ def test_table():
     assert re.fullmatch(r"- +- +-", lines[4].strip())
     assert lines[2].index("1.50") + 4 == lines[3].index(" -") + 2  # numbers end in one column
     assert "gr??e?[2J" in lines[8]
+
+
+def test_a_narrow_terminal_cuts_no_number():
+    rows = [{"model": "mobilenet_v1_0.25_224", "macs": 41e6, "top1": 0.498}]
+    file = io.StringIO()
+    shown = [("model", "model", ""), ("macs", "multiply-adds", text.count), ("top1", "ImageNet top-1", text.percent)]
+    console = Console(file=file, width=30)
+    print_table(rows, shown, console)
+    assert "41.0 M" in file.getvalue() and "49.8 %" in file.getvalue() and "ImageNet top-1" in file.getvalue()
+    assert rows[0]["model"] in file.getvalue() and console.width == 30
+
+
+def test_thousands_without_unicode():
+    report = small_report()
+    report["verdict"]["images"] = 1797
+    assert "1 797 images" in printed(report, encoding="ascii")
 
 
 def test_terminal_needs_neither_matplotlib_nor_jinja():

@@ -6,6 +6,7 @@ at work, so that Ctrl-C is told in one sentence from the first moment on.
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ INTERRUPTED = 130  # what shells answer for a program that Ctrl-C has ended
 
 def main() -> None:
     """Run the command line; one sentence on standard error for what goes wrong, a traceback only with --debug."""
+    forgive(sys.stdout)
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -29,6 +31,12 @@ def main() -> None:
     except KeyboardInterrupt:
         status = _stopped(arguments)
     sys.exit(status)
+
+
+def forgive(file: object) -> None:
+    """Signs that `file` cannot encode end nothing: a name that is no UTF-8 keeps its bytes, other signs are escaped."""
+    if isinstance(file, io.TextIOWrapper) and file.errors == "strict":
+        file.reconfigure(errors="surrogateescape" if file.encoding.lower() == "utf-8" else "backslashreplace")
 
 
 def _run(arguments: list[str], debug: bool, interrupts: Interrupts) -> int:

@@ -49,6 +49,6 @@ def show(rows: list[dict[str, Any]], shown: columns.Columns, json: bool = False,
     if json:
         print_json(rows if document is None else document)
         return
-    from pocketvision.report.terminal import table
+    from pocketvision.report.terminal import print_table
 
-    console().print(table(rows, shown))
+    print_table(rows, shown, console())

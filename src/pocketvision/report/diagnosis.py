@@ -13,7 +13,7 @@ from pocketvision.units import counted, some
 
 from . import text
 from .columns import Columns
-from .terminal import Fitted, table
+from .terminal import Fitted, print_table
 
 SIGNS = {"error": ("✕", "red"), "warning": ("!", "yellow"), "note": ("·", "dim"), "fine": ("✓", "green")}
 MOST_CLASSES = 30  # rows of the table; of more classes, the largest and the smallest
@@ -25,7 +25,7 @@ def diagnosis(seen: Mapping[str, Any], console: Console) -> None:
     console.print()
     shown, hidden = _chosen(class_rows(seen))
     columns: Columns = [("class", "class", str), *((split, split, text.whole) for split in seen["splits"])]
-    console.print(table(shown, columns))
+    print_table(shown, columns, console)
     if hidden:
         console.print(Fitted(Text(f"and {counted(hidden, 'class', 'classes')} between these", "dim")))
     console.print()

@@ -6,11 +6,13 @@ not a terminal, and `Fitted` rewrites our own signs for consoles without Unicode
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.panel import Panel
@@ -22,9 +24,10 @@ from . import verdict as verdicts
 from .columns import Columns, Format
 
 FILES = ("model.onnx", "model.safetensors", "report.html", "report.json")
+FOLDED = 16  # letters: a column of text becomes no narrower
 _BAR = 24  # letters
 _ASCII = str.maketrans(
-    {"–": "-", "×": "x", "≈": "~", "·": "-", "…": ".", "✓": "*", "✕": "!", "━": "=", "─": "-", "╋": "|"}
+    {"\u202f": " ", "–": "-", "×": "x", "≈": "~", "·": "-", "…": ".", "✓": "*", "✕": "!", "━": "=", "─": "-", "╋": "|"}
 )
 _STYLES = {"good": "green", "bad": "red", "unknown": "yellow"}
 _SIGNS = {"good": "✓", "bad": "✕", "unknown": "–"}
@@ -35,6 +38,9 @@ class Fitted:
 
     def __init__(self, shown: Text) -> None:
         self.shown = shown
+
+    def __str__(self) -> str:
+        return self.shown.plain
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield self._fitted(options)
@@ -114,7 +120,19 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> Table:
         made.add_column(Fitted(Text(heading)), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
         made.add_row(*(Fitted(Text(_cell(row.get(key), how))) for key, _, how in columns))
+    for column in made.columns:
+        longest = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+        column.min_width = longest if column.no_wrap else min(longest, FOLDED)
     return made
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Columns, console: Console) -> None:
+    """Print the table; where the console is too narrow for it, lines run over and no digit is cut off."""
+    made, width = table(rows, columns), console.width
+    least = Measurement.get(console, console.options.update(width=sys.maxsize), made).minimum
+    console.width = max(width, least)
+    console.print(made)
+    console.width = width
 
 
 def _cell(value: Any, how: Format) -> str:
