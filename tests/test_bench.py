@@ -294,7 +294,7 @@ def test_doubts_are_put_into_words() -> None:
     assert "a in mnn, 1 thread: could not be measured reliably: between 4 and 9 ms" in unsure
     hot = {"before": {**calm, "busy_cores": 1.5}, "during": {}, "after": {**calm, "spin": 0.0013}}
     busy, slow = watch.warnings(hot, [row("a", "torch", 2, 1.0, disturbed=0.25)], 2)
-    assert "1.5 of 2 cores: 25% of the calls" in busy and "1.30 times slower" in slow
+    assert "1.5 of 2 cores: 25 % of the calls" in busy and "1.30 times slower" in slow
     (untold, _) = watch.warnings(hot, [row("a", "torch", 2, 1.0, disturbed=None)], 2)
     assert "longer and less steady" in untold
     (meanwhile,) = watch.warnings({**quiet, "during": {"busy_cores": 0.8}}, [], 2)

@@ -148,7 +148,7 @@ def test_names() -> None:
         ({"name": "mobilenet_v1", "groups": 3}, "mobilenet_v1 has no groups"),
         ({"name": "shufflenet_v1", "groups": 5}, "groups 5 of shufflenet_v1: choose one of 1, 2, 3, 4, 8"),
         ({"name": "shufflenet_v1", "bypass": "simple"}, "shufflenet_v1 has no bypass"),
-        ({"name": "squeezenet_1.1", "bypass": "none at all"}, "bypass none at all of squeezenet_1.1: choose one of"),
+        ({"name": "squeezenet_1.1", "bypass": "none at all"}, "none at all of squeezenet_1.1: did you mean 'none'"),
         ({"name": "squeezenet_1.0", "resolution": 16}, "below what squeezenet_1.0 can take: at least 24 px"),
         ({"name": "mobilenet_v1", "classes": 0}, "0 classes"),
         ({"name": "mobilenet_v1", "channels": 0}, "0 input channels"),

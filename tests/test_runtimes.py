@@ -330,7 +330,7 @@ def test_result_says_the_best_first() -> None:
     result = Result(np.array([0.1, 0.6, 0.3], np.float32), ("ant", "bee", "cat"), "a.jpg")
     assert [(index, name) for index, name, _ in result.top(2)] == [(1, "bee"), (2, "cat")]
     assert len(result.top(10)) == 3
-    assert repr(result) == "<Result a.jpg: bee 60.0%, cat 30.0%, ant 10.0%>"
+    assert repr(result) == "<Result a.jpg: bee 60.0 %, cat 30.0 %, ant 10.0 %>"
     assert json.loads(json.dumps(result.to_json(1))) == {
         "image": "a.jpg",
         "unsure": False,
