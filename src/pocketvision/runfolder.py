@@ -62,7 +62,7 @@ class RunFolder:
             begun = None
         change = self._change()
         if begun is not None and self._is_same_data(begun, settings, change):
-            # Begun with the place that is still there, whichever copy of it is named now: by its place it is known again
+            # Begun with the place that is still there, whichever copy is named now: by its place it is known again
             # when its images change. Where it was moved away, the new place is meant from now on.
             name = begun["data"] if is_there(begun["data"]) else settings["data"]
             begun, settings = {**begun, "data": name}, {**settings, "data": name}
