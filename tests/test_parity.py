@@ -44,6 +44,7 @@ def experiment() -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         sys.modules.pop("references")
+        sys.modules.pop("progress")
     return module
 
 

@@ -152,6 +152,9 @@ def page(result: dict[str, Any]) -> str:
             f"{sum(bool(failures(row)) for row in result['rows'])} are taken for a network that answers otherwise. "
             "The sentences of those refused stand in lookalikes.json, with the commit, the versions and the machine.",
             "",
+            "Options that a library is given (activation, output stride, pooling, epsilon, padding) leave no trace in "
+            "the tensors: only a living network tells them, or the arguments that a script saved beside the weights.",
+            "",
             "| network | bare state dict | by name | alive |",
             "|---|---|---|---|",
             *rows,

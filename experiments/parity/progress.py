@@ -37,8 +37,8 @@ class Progress:
 
     def __init__(self, name: str, about: dict[str, Any]) -> None:
         self.path = HERE / f"{name}.partial.jsonl"
-        lines = self.path.read_text().splitlines() if self.path.is_file() else []
-        whole = [json.loads(line) for line in lines if line.endswith("}")]
+        text = self.path.read_text() if self.path.is_file() else ""
+        whole = [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]  # a killed run left half a line
         self.found: dict[str, Any] = (
             {line["name"]: line["result"] for line in whole[1:]} if whole[:1] == [about] else {}
         )

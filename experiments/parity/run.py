@@ -11,9 +11,10 @@ Each reference network gets random weights and random BatchNorm statistics, is g
 * in train mode in float64 without dropout: outputs, the running statistics afterwards, tensor by tensor, and the
   gradients of the input.
 
-Writes README.md and results.json beside this file, unless `--only` leaves references out. Ends with status 1 when
-anything differs. A library that is not installed is skipped, and named. Published figures are shown for information:
-accuracies of `models/published.py`, costs of ../shared/reference/published.csv where that is.
+Writes README.md and results.json beside this file, unless `--only` leaves references out. A run that was stopped goes
+on where it was. Ends with status 1 when anything differs. A library that is not installed is skipped, and named.
+Published figures are shown for information: accuracies of `models/published.py`, costs of
+../shared/reference/published.csv where that is.
 """
 
 from __future__ import annotations
@@ -23,14 +24,13 @@ import csv
 import fnmatch
 import json
 import os
-import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from references import LIBRARIES, Reference, answer, build_reference, difference, missing_library, references
+from progress import Progress, provenance
+from references import Reference, answer, build_reference, difference, missing_library, references
 from torch import nn
 
 import pocketvision as pv
@@ -199,12 +199,22 @@ whole map, so that it takes 193 px too. 0: equal to the last bit.
 """
 
 
+def examined(reference: Reference, seed: int) -> dict[str, Any]:
+    """Everything about one reference, or why it is not read."""
+    try:
+        return compare(reference, seed)
+    except pv.InputError as error:
+        return {"reference": reference.id, "failures": [str(error)]}
+
+
 def main() -> int:
     """Compare all references, print what differs, write README.md and results.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", help="pattern of library/name; nothing is written then")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    about = provenance(" ".join(["python", "experiments/parity/run.py", *sys.argv[1:]]), arguments.seed)
+    progress = Progress("results", about) if arguments.only == "*" else None
     before, rows, skipped = machine(), [], set()
     for reference in references():
         if not fnmatch.fnmatch(reference.id, arguments.only):
@@ -214,27 +224,25 @@ def main() -> int:
                 print(f"{reference.library} is not installed: its networks are skipped", file=sys.stderr, flush=True)
             skipped.add(reference.library)
             continue
-        try:
-            row = compare(reference, arguments.seed)
-        except pv.InputError as error:
-            row = {"reference": reference.id, "failures": [str(error)]}
+        row = progress.found.get(reference.id) if progress else None
+        if row is None:
+            row = examined(reference, arguments.seed)
+            if progress:
+                progress.add(reference.id, row)
         rows.append(row)
         print(f"{reference.id}: {'; '.join(row['failures']) or 'agrees'}", file=sys.stderr, flush=True)
     failed = [row["reference"] for row in rows if row["failures"]]
     print(f"{len(rows) - len(failed)} of {len(rows)} agree", file=sys.stderr)
-    if arguments.only == "*":
-        command = " ".join(["python", "experiments/parity/run.py", *sys.argv[1:]])
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout.strip()
-        versions = {name: version(name) for name in ("torch", *LIBRARIES) if name not in skipped}
-        result = {"command": command, "commit": commit, "seed": arguments.seed, "versions": versions}
-        result |= {"skipped": sorted(skipped), "rows": rows, "machine": before}
+    if progress:
+        result = {**about, "skipped": sorted(skipped), "rows": rows, "machine": before}
         write_atomic(HERE / "results.json", json.dumps(result, indent=1) + "\n")
         left_out = f"\nNot installed, and left out: {', '.join(sorted(skipped))}.\n" if skipped else ""
         readme = README.format(
-            command=command, passed=len(rows) - len(failed), all=len(rows), eval=EVAL_LIMIT, train=TRAIN_LIMIT,
+            command=about["command"], passed=len(rows) - len(failed), all=len(rows), eval=EVAL_LIMIT, train=TRAIN_LIMIT,
             skipped=left_out, table=table([row for row in rows if "ours" in row]),
         )  # fmt: skip
         write_atomic(HERE / "README.md", readme)
+        progress.finish()
     return 1 if failed or not rows else 0
 
 
