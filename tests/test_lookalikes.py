@@ -203,7 +203,10 @@ def test_arguments_of_torchvisions_script_say_how_images_are_shown() -> None:
 def test_torchvisions_quantizable_mobilenet(capsys: pytest.CaptureFixture[str]) -> None:
     state = torchvision.models.mobilenet_v2(num_classes=3).state_dict()
     assert pv.create_model("mobilenet_v2", classes=3, weights=state).spec.trunk[0].act == "relu6"
-    assert "is taken for mobilenet_v2 (ReLU6): where it is of quantized_mobilenet_v2 (ReLU)" in capsys.readouterr().err
+    assert (
+        "is taken for mobilenet_v2 (ReLU6); where it is quantized_mobilenet_v2 (ReLU), give FILE@quantized"
+        in capsys.readouterr().err
+    )
     called = open_weights(state, "quantized_mobilenet_v2")
     assert not capsys.readouterr().err
     assert pv.create_model("mobilenet_v2", classes=3, weights=called).spec.trunk[0].act == "relu"

@@ -64,8 +64,11 @@ def resolve(found: Recognised, source: str, given: str, stated: str = "", file: 
         return replace(reading.change(found), readings=())
     usual = next((reading for reading in found.readings if reading.usual), None)
     if usual:
-        others = " or ".join(f"{other.example} ({other.means})" for other in found.readings if other is not usual)
-        say(f"{source} is taken for {usual.example} ({usual.means}): where it is of {others}, put that behind FILE@")
+        other = next(reading for reading in found.readings if reading is not usual)
+        say(
+            f"{source} is taken for {usual.example} ({usual.means}); where it is {other.example} ({other.means}), give "
+            f"FILE@{other.example}"
+        )
         return replace(found, readings=())
     example = next(reading.example for reading in found.readings if reading.change)
     raise InputError(
