@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pocketvision.errors import InputError
-from pocketvision.files import remove_temporary, writable_folder, write_atomic
+from pocketvision.files import file_name, remove_temporary, writable_folder, write_atomic
+from pocketvision.runfolder import RunFolder
 
 
 @pytest.mark.parametrize(("data", "content"), [(b"\x00\xff", b"\x00\xff"), ("é\n", "é\n".encode())])
@@ -92,3 +93,21 @@ def test_temporary_files_are_known_by_their_names(tmp_path: Path, monkeypatch: p
     assert len(list(tmp_path.iterdir())) == len(names)
     remove_temporary(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_in_any_script_is_short_enough_for_a_file_system(tmp_path: Path) -> None:
+    for text in ("网" * 150, "é" * 199, "x" * 300, "../up", ""):
+        name = file_name(text) + ".safetensors"
+        (tmp_path / name).write_text("")
+        assert Path(name).name == name and len(name.encode()) <= 255
+    assert len(os.listdir(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '"x"', "null", "", "{"])
+def test_a_damaged_file_in_a_run_folder_is_one_sentence(tmp_path: Path, content: str) -> None:
+    for damaged, result in (("state/settings.json", "a.json"), ("result.json", "result.json")):
+        out = tmp_path / result
+        RunFolder(out, {"lr": 1.0}, result)
+        (out / damaged).write_text(content)
+        with pytest.raises(InputError, match=f"{damaged} is damaged .*: delete it, or choose another"):
+            RunFolder(out, {"lr": 1.0}, result).read(damaged)

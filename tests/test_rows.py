@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -30,6 +30,7 @@ from pocketvision.errors import InputError
 from pocketvision.heads import Classifier
 from pocketvision.models import (
     MODELS,
+    create_spec,
     mnasnet,
     mobilenet_v2,
     mobilenet_v3,
@@ -137,3 +138,17 @@ def test_the_minimalistic_variant_has_no_large_kernel_in_any_kind_of_row() -> No
     plain = mobilenet_v3.minimalistic(rows)
     assert [getattr(row, "kernel", 0) for row in plain] == [3, 3, 3, 1]
     assert {getattr(row, "act", "") for row in plain} == {"relu"}
+
+
+@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("width", [0.1, 0.35, 1.4])
+def test_another_width_changes_numbers_of_channels_and_nothing_else(family: str, width: float) -> None:
+    own = MODELS[family].resolution
+    for rows in (create_spec(family, width, own).trunk, create_spec(family, 1.0, own).trunk):
+        assert [type(row) for row in rows] == [type(row) for row in MODELS[family].trunk]
+        for row, before in zip(rows, MODELS[family].trunk, strict=True):
+            for field in fields(row):  # type: ignore[arg-type]
+                value, table = getattr(row, field.name), getattr(before, field.name)
+                if isinstance(value, str | bool) or field.name in ("kernel", "stride", "groups"):
+                    assert value == table, (row, before)
+                assert bool(value) == bool(table)  # no squeeze-and-excite that comes or goes

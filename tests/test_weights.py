@@ -239,3 +239,10 @@ def test_published_weights_offline_say_so_in_one_sentence(
     (kept / "mobilenet_v2-b0353104.pth").symlink_to(shared / "weights" / "mobilenet_v2-b0353104.pth")
     net = pv.create_model("mobilenet_v2", weights="auto")  # downloaded before: no connection is needed
     assert net.classes[281] == "tabby"
+
+
+def test_the_same_network_is_the_same_bytes(tmp_path: Path) -> None:
+    """Eight times: of two metadata the library writes either first."""
+    net = pv.create_model("mobilenet_v1", 0.25, 32, 2)
+    assert len({pv.save(net, tmp_path / f"{i}.safetensors").read_bytes() for i in range(8)}) == 1
+    assert pv.load(tmp_path / "0.safetensors").classes == ("0", "1")

@@ -80,7 +80,8 @@ def is_path(value: object) -> bool:
 
 def file_name(text: str) -> str:
     """`text`, which may be anything, as the name of one file or folder: what could lead elsewhere becomes "_"."""
-    return re.sub(r"[^\w.+()\[\] -]|^\.+", "_", text)[:200] or "_"
+    plain = re.sub(r"[^\w.+()\[\] -]|^\.+", "_", text)
+    return plain.encode()[:200].decode(errors="ignore") or "_"  # systems count bytes
 
 
 def writable_folder(path: str | Path) -> Path:

@@ -76,15 +76,18 @@ class RunFolder:
         writable_folder(out / "state")
         self.write(SETTINGS, settings)
 
-    def read(self, name: str) -> Any:
-        """JSON content of a file in the folder; None when it is not there yet."""
+    def read(self, name: str, kind: type = dict) -> Any:
+        """JSON content, of `kind`, of a file in the folder; None when it is not there yet."""
         path = self.out / name
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text())
+            content = json.loads(path.read_text())
+            if not isinstance(content, kind):
+                raise ValueError(f"it is no {kind.__name__}")
         except ValueError as error:
             raise InputError(f"{path} is damaged ({error}): delete it, or choose another --out folder") from None
+        return content
 
     def write(self, name: str, content: Any) -> None:
         """Put JSON into the folder, atomically."""

@@ -114,7 +114,7 @@ class Contest:
 
     def halve(self, choice: Choice) -> Winner:
         """The winner of successive halving."""
-        first, known = choice.finalists[0], self.folder.read(CONTEST) or []
+        first, known = choice.finalists[0], self.folder.read(CONTEST, list) or []
         passes = self.speed(first) * self.seconds / self.images
         pool = contenders(choice.finalists, choice.affordable, self.recipes, passes)
         if self.show and not known:

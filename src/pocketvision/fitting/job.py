@@ -224,7 +224,7 @@ def _run(
         **make_report(shipped, crossed, rows, reason, history, dataset, settings, str(folder.out), how.command, clock),
         **closer,
         "use": use,
-        "contest": folder.read(CONTEST) or [],
+        "contest": folder.read(CONTEST, list) or [],
         "doctor": seen.to_json(),
         "took": schedule.to_json(),
     }

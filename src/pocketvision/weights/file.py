@@ -61,8 +61,18 @@ def save(net: Network, path: str | Path, modules: dict[str, str] | None = None) 
         "sha256": _hash(tensors),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, serialise(tensors, metadata={"format": "pt", KEY: json.dumps(description)}))
+    write_atomic(path, _in_order(serialise(tensors, metadata={"format": "pt", KEY: json.dumps(description)})))
     return path
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted: the library writes them in an order that chance decides."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def load(path: str | Path) -> Network:
