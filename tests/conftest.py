@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from _pytest.assertion import util
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,21 +74,27 @@ def pytest_collection_finish() -> None:
 
 
 ASSERTS_ELSEWHERE = ("raises(", "assert_", "check=True")  # NumPy's and torch's own, and programs that must succeed
-asserted = 0
+in_a_test = asserted = False
 
 
 def pytest_assertion_pass(item: pytest.Item, lineno: int, orig: str, expl: str) -> None:
-    """Count the `assert` statements that held (enable_assertion_pass_hook in pyproject.toml)."""
+    """An `assert` statement held (enable_assertion_pass_hook in pyproject.toml): one is enough, to word all is slow."""
     global asserted
-    asserted += 1
+    asserted = True
+    if in_a_test:
+        util._assertion_pass = None  # pytest sets it again for the next test
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     """A test that passes without having asserted anything fails: its loop had nothing to go over."""
-    before = asserted
-    result = yield
-    if asserted == before and not any(way in inspect.getsource(pyfuncitem.function) for way in ASSERTS_ELSEWHERE):
+    global in_a_test, asserted
+    in_a_test, asserted = True, False
+    try:
+        result = yield
+    finally:
+        in_a_test = False
+    if not asserted and not any(way in inspect.getsource(pyfuncitem.function) for way in ASSERTS_ELSEWHERE):
         pytest.fail("it asserted nothing")
     return result
 
