@@ -49,15 +49,22 @@ def one_thread() -> None:
 
 # The files that take longest, so that two workers end at about the same time: whole files go to one worker.
 LONGEST = (
-    "test_fit",
     "test_readme",
+    "test_fit",
     "test_remote",
     "test_multilabel",
     "test_real_weights",
+    "test_resume",
+    "test_bench",
+    "test_distributed",
     "test_folds",
     "test_zoo",
     "test_training",
-    "test_bench",
+    "test_count",
+    "test_families",
+    "test_lookup",
+    "test_names",
+    "test_torture",
 )
 
 
