@@ -19,6 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # `__init__.py` and `__main__.py` of the package itself are the outside of it all and stand apart.
 LEAVES = {
     "arguments",
+    "begun",
     "errors",
     "finite",
     "files",

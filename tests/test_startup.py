@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import command_environment
+from pocketvision.fitting.request import check_fit
 from pocketvision.guidelines import asked
 from pocketvision.guidelines.run import EXPERIMENTS
 from pocketvision.models import MODELS
@@ -93,6 +94,17 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "data of eval": (["eval", "mobilenet_v1", "nowhere", "--pretrained", __file__], "data 'nowhere' not found"),
     "split of eval": (["eval", "mobilenet_v1", "digits", "--split", "vall"], "did you mean 'val'"),
     "file of predict": (["predict", "none.onnx", "x.png"], "there is no file none.onnx"),
+    "images of predict": (
+        ["predict", "mobilenet_v1", "x.png", "--pretrained", __file__],
+        "cannot read x.png: not found",
+    ),
+    "weights of predict": (["predict", "mobilenet_v1", __file__], "mobilenet_v1 is only an architecture"),
+    "no run to time again": ([*FIT, "--retime"], "runs/digits-5ms holds no finished run to time again"),
+    "another run in the folder": ([*FIT, "--time", "2m", "--out", "run"], "with other settings (seconds, seed differ)"),
+    "another run to time again": (
+        [*FIT, "--time", "2m", "--out", "run", "--retime"],
+        "with other settings (seconds, seed differ): --retime takes the run as it was made, give the settings that",
+    ),
     "answers of predict": (["predict", "none.onnx", "x.png", "--top", "0"], "--top 0"),
     "model of export": (["export", "mobilenet_v7"], "did you mean 'mobilenet_v"),
     "format of export": (["export", "mobilenet_v1", "--to", "onxx"], "did you mean 'onnx'"),
@@ -109,8 +121,12 @@ def in_one_process(lines: list[list[str]], heavy: tuple[str, ...], cwd: Path) ->
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str]]:
-    lines = [arguments for arguments, _ in WRONG.values()]
-    return dict(zip(WRONG, in_one_process(lines, HEAVY, tmp_path_factory.mktemp("startup")), strict=True))
+    lines, home = [arguments for arguments, _ in WRONG.values()], tmp_path_factory.mktemp("startup")
+    begun = check_fit("digits", "5ms", "1m", 1, "onnxruntime", None, (None,) * 4, None, "auto", ())
+    (home / "run" / "state").mkdir(parents=True)
+    settings = begun.settings("elsewhere/digits", 1, "onnxruntime", None, 3, "auto")
+    (home / "run" / "state" / "settings.json").write_text(json.dumps(settings))
+    return dict(zip(WRONG, in_one_process(lines, HEAVY, home), strict=True))
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pocketvision.begun import differing, other_settings, read_json
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.doctor import Examination, drop_unreadable, examine, refuse_unreadable, same_pictures
 from pocketvision.data.leftovers import RUN
@@ -39,9 +40,16 @@ class RunFolder:
     """
 
     def __init__(
-        self, out: Path, settings: dict[str, Any], result: str, fresh: bool = False, dataset: Dataset | None = None
+        self,
+        out: Path,
+        settings: dict[str, Any],
+        result: str,
+        fresh: bool = False,
+        dataset: Dataset | None = None,
+        retime: bool = False,
     ) -> None:
-        """`result` is the file whose presence says that the run is finished; `fresh` forgets what was done.
+        """`result` is the file whose presence says that the run is finished; `fresh` forgets what was done;
+        with `retime` nothing new is to be made of it.
 
         The setting "data" is the same when it names the same place, or a `dataset` with the same images.
         """
@@ -50,12 +58,12 @@ class RunFolder:
         writable_folder(out)
         self._lock = FolderLock(out) if is_first_process() else None
         try:
-            self._begin(settings, fresh)
+            self._begin(settings, fresh, retime)
         except BaseException:
             self._unlock()
             raise
 
-    def _begin(self, settings: dict[str, Any], fresh: bool) -> None:
+    def _begin(self, settings: dict[str, Any], fresh: bool, retime: bool) -> None:
         out, begun = self.out, self.read(SETTINGS)
         if begun is not None and fresh:
             self._forget()
@@ -67,27 +75,14 @@ class RunFolder:
             name = begun["data"] if is_there(begun["data"]) else settings["data"]
             begun, settings = {**begun, "data": name}, {**settings, "data": name}
         if begun is not None and begun != settings and not self._lowers_rate(begun, settings):
-            changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
             also = f"; and {change.described()}" if change else ""
-            raise InputError(
-                f"{out} holds a run with other settings ({', '.join(changed)} differ{also}): choose another --out "
-                f"folder, or --fresh to start it again"
-            )
+            raise other_settings(out, differing(begun, settings), also, retime)
         writable_folder(out / "state")
         self.write(SETTINGS, settings)
 
     def read(self, name: str, kind: type = dict) -> Any:
         """JSON content, of `kind`, of a file in the folder; None when it is not there yet."""
-        path = self.out / name
-        if not path.is_file():
-            return None
-        try:
-            content = json.loads(path.read_text())
-            if not isinstance(content, kind):
-                raise ValueError(f"it is no {kind.__name__}")
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}): delete it, or choose another --out folder") from None
-        return content
+        return read_json(self.out / name, kind)
 
     def write(self, name: str, content: Any) -> None:
         """Put JSON into the folder, atomically."""

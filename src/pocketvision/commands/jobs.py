@@ -87,11 +87,13 @@ def fit(
     Exit status 0: done, and the network can be used. 1: it cannot yet (over the budget, no better than guessing, not
     measured reliably), and standard error says what is missing and which command helps most. 2: the input is wrong.
     """
-    from pocketvision.fitting.request import check_fit, default_out
+    from pocketvision.fitting.request import check_begun, check_fit, default_out
 
     limits = (max_macs, max_params, max_size, max_memory)
-    check_fit(data, budget, time, threads, runtime, pretrained, limits, more_time, device, log or ())
+    asked = check_fit(data, budget, time, threads, runtime, pretrained, limits, more_time, device, log or ())
     out = out or default_out(data, budget)
+    settings = asked.settings(data, threads, runtime, pretrained, seed, device)
+    check_begun(out, settings, fresh, retime, more_time)
 
     sleep_when_busy()
     from pocketvision.fitting.job import fit as run

@@ -49,6 +49,22 @@ def check_model(
         require_weights(pretrained)
 
 
+def check_trained(
+    model: str,
+    width: float | None,
+    resolution: int | None,
+    classes: int | None,
+    channels: int | None,
+    pretrained: Path | None,
+) -> None:
+    """The same for a network that is to answer: it needs weights."""
+    from pocketvision.loading import is_file
+
+    check_model(model, width, resolution, classes, channels, pretrained=pretrained)
+    if not pretrained and not is_file(model):
+        raise InputError(f"{model} is only an architecture: give --pretrained FILE, or a model file")
+
+
 def trained(
     model: str,
     width: float | None,
@@ -63,10 +79,7 @@ def trained(
     if is_file(model):
         refuse_dials(model, width, resolution, pretrained, classes, channels)
         return load(model)
-    net = network(model, width, resolution, classes, channels, pretrained)
-    if not pretrained:
-        raise InputError(f"{model} is only an architecture: give --pretrained FILE, or a model file")
-    return net.eval()
+    return network(model, width, resolution, classes, channels, pretrained).eval()
 
 
 def network(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from pocketvision.commands.networks import check_model, network, trained
+from pocketvision.commands.networks import check_model, check_trained, network, trained
 from pocketvision.commands.options import (
     Bypass,
     Channels,
@@ -49,7 +49,7 @@ def evaluate(
 
     if split is not None:
         require_one_of(split, SPLITS, "split")
-    check_model(model, width, resolution, classes, channels, pretrained=pretrained)
+    check_trained(model, width, resolution, classes, channels, pretrained)
     require_data(data)
     from pocketvision.evaluation import evaluate as run
     from pocketvision.loading import is_file
@@ -79,11 +79,14 @@ def predict(
     """What is in these images? Those that cannot be read are named, the others answered; the exit status is then 1."""
     from pocketvision.data.findings import printable
     from pocketvision.data.gather import gather
+    from pocketvision.data.imagefile import NOT_FOUND
     from pocketvision.progress import say
 
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
-    check_model(model, width, resolution, classes, channels, pretrained=pretrained)
+    check_trained(model, width, resolution, classes, channels, pretrained)
+    if not json and not any(path.exists() for path in images):
+        raise InputError(f"cannot read {'; '.join(f'{path}: {NOT_FOUND}' for path in images)}")
     files = gather(images)
 
     from pocketvision.data.reading import Skipped

@@ -15,6 +15,8 @@ from pocketvision.errors import InputError
 UTF8_FLAG, OLD_ENCODING = 0x800, "cp437"  # of a member's name in a zip
 MOST_BYTES = 1 << 30  # of an encoded image: more than any that we would decode takes uncompressed
 
+NOT_FOUND = "not found, was it moved or deleted?"
+
 
 @dataclass(frozen=True)
 class ImageFile:
@@ -86,7 +88,7 @@ def _blaming(image: ImageFile) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"cannot read image {image.name}: not found, was it moved or deleted?") from error
+        raise InputError(f"cannot read image {image.name}: {NOT_FOUND}") from error
     except KeyError as error:
         raise InputError(f"cannot read image {image.name}: no longer in its archive, open the data again") from error
     except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:

@@ -16,7 +16,6 @@ from pocketvision.data.kept import keeping_images
 from pocketvision.data.record import provenance_of
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.splits import require_classes
-from pocketvision.errors import InputError
 from pocketvision.fitting.budget import HEADROOM, headroom_here
 from pocketvision.fitting.candidates import grid
 from pocketvision.fitting.clock import Clock, clock_for
@@ -28,7 +27,7 @@ from pocketvision.fitting.insight import SECONDS, SHARE, look_closely, pictures_
 from pocketvision.fitting.learn import Start, train_at_a_rate_that_holds
 from pocketvision.fitting.limits import Limits
 from pocketvision.fitting.pretrained import Pretrained
-from pocketvision.fitting.request import check_fit, default_out
+from pocketvision.fitting.request import REPORT, check_begun, check_fit, default_out
 from pocketvision.fitting.retime import retime as time_again
 from pocketvision.fitting.schedule import CHECKING, CHOOSING, TIMING, TRAINING, Schedule, checking_seconds, core_share
 from pocketvision.fitting.ship import Shipping
@@ -48,7 +47,7 @@ from pocketvision.training.plan import More
 from pocketvision.training.recipe import Recipe
 from pocketvision.weights import Weights, open_weights, save
 
-MODEL, EXPORTED, REPORT = "model.safetensors", "model.onnx", "report.json"
+MODEL, EXPORTED = "model.safetensors", "model.onnx"
 SHIPPING = "state/shipping.json"
 CROSSING = "cross-validating"
 TIMED, JUDGED = "state/timed.json", "state/judged.json"  # the steps towards these
@@ -95,25 +94,15 @@ def fit(
     """
     bounds = (max_macs, max_params, max_size, max_memory)
     asked = check_fit(data, budget, time, threads, runtime, pretrained, bounds, more_time, device, log)
-    if retime and (fresh or more_time):
-        raise InputError("--retime times a finished run as it is: leave out --fresh and --more-time")
+    settings = asked.settings(data, threads, runtime, pretrained, seed, device)
+    out = Path(out or default_out(data, budget))
+    check_begun(out, settings, fresh, retime, more_time)
     device, clock = clock_for(device)
     make_accelerator(device)
     dataset = open_dataset(data, download=download)
     require_classes(dataset)
     weights = open_weights(pretrained) if pretrained else None
-    settings = {
-        "data": str(data),
-        "budget_ms": asked.budget_ms,
-        "seconds": asked.seconds,
-        "threads": threads,
-        "runtime": runtime,
-        "pretrained": str(pretrained) if pretrained else None,
-        "limits": asked.limits.to_json(),
-        "seed": seed,
-        **({"device": clock.device} if clock.device else {}),
-    }
-    folder = RunFolder(Path(out or default_out(data, budget)), settings, REPORT, fresh, dataset)
+    folder = RunFolder(out, settings, REPORT, fresh, dataset, retime)
     with closing(clock), folder, keeping_images():
         if retime:
             return time_again(folder, dataset, settings, clock, (MODEL, EXPORTED, REPORT), show)

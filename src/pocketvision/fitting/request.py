@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pocketvision.begun import differing, nothing_to_retime, other_settings, read_json
+from pocketvision.data.leftovers import RUN
 from pocketvision.data.sources import data_name, require_data
 from pocketvision.errors import InputError
 from pocketvision.files import require_path, require_path_like, split_called
@@ -23,6 +26,8 @@ from pocketvision.training.recipe import Recipe, parse_settings
 from pocketvision.units import counted, parse_budget, parse_duration
 from pocketvision.validation import check_dials, require_family, require_threads
 
+REPORT = "report.json"  # of a finished run of `fit`
+
 
 @dataclass(frozen=True)
 class FitRequest:
@@ -31,6 +36,36 @@ class FitRequest:
     budget_ms: float
     seconds: float
     limits: Limits
+
+    def settings(
+        self, data: str | Path, threads: int, runtime: str, pretrained: str | Path | None, seed: int, device: str
+    ) -> dict[str, Any]:
+        """What makes a run the one that it is: with other settings it is another."""
+        return {
+            "data": str(data),
+            "budget_ms": self.budget_ms,
+            "seconds": self.seconds,
+            "threads": threads,
+            "runtime": runtime,
+            "pretrained": str(pretrained) if pretrained else None,
+            "limits": self.limits.to_json(),
+            "seed": seed,
+            **({"device": read_address(device).name} if is_remote(device) else {}),
+        }
+
+
+def check_begun(out: Path, settings: Mapping[str, Any], fresh: bool, retime: bool, more_time: str | None) -> None:
+    """InputError where the folder `out` holds a run of `fit` that these settings cannot go on with, as far as is known
+    before the data are read: whether they are the same is left to who does that."""
+    if retime and (fresh or more_time):
+        raise InputError("--retime times a finished run as it is: leave out --fresh and --more-time")
+    begun = read_json(out / RUN)
+    if begun is not None and not fresh:
+        changed = differing({**begun, "data": settings["data"]}, settings)
+        if changed:
+            raise other_settings(out, changed, retime=retime)
+    if retime and not (out / REPORT).is_file():
+        raise nothing_to_retime(out)
 
 
 def check_fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pocketvision.begun import nothing_to_retime
 from pocketvision.data.dataset import Dataset
 from pocketvision.data.example import an_image
 from pocketvision.errors import InputError
@@ -29,7 +30,7 @@ def retime(
     model, exported, written = (folder.out / name for name in names)
     report: dict[str, Any] | None = folder.read(written.name)
     if report is None or "timing" not in report:
-        raise InputError(f"{folder.out} holds no finished run to time again: leave out --retime")
+        raise nothing_to_retime(folder.out)
     for file in (model, exported):
         if not file.is_file():
             raise InputError(f"{file} is gone: start the run again with --fresh")
