@@ -202,7 +202,9 @@ def test_plots_with_ceilings() -> None:
         drawn = roofline.roofline(found, narrow)
         assert "L2 10 GB/s" in drawn and "100 GFLOP/s" in drawn and drawn.startswith("<svg")
         assert "full convolution" in roofline.row_times(found, narrow)
+    found["model"] = "mobilenet_v3_large_0.35_16"
     page = profile_page.render(found)
+    assert "<h1>mobilenet_v3_large_<wbr>0.35_<wbr>16</h1>" in page
     assert "Under the roofline" in page and "Row 1, Bneck 10x10x8" in page and "depthwise convolution" in page
     assert roofline.png(found).startswith(b"\x89PNG")
 

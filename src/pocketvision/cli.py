@@ -1,7 +1,7 @@
 """The command line: `pocketvision COMMAND`.
 
-Exit status 0 done, 2 the input is wrong, 130 stopped by Ctrl-C, 1 anything else. Nothing is imported before `main` is
-at work, so that Ctrl-C is told in one sentence from the first moment on.
+Exit status 0 done, 2 the input is wrong, 130 stopped by Ctrl-C, 1 anything else: no tick, not all of it, an error.
+Nothing is imported before `main` is at work, so that Ctrl-C is told in one sentence from the first moment on.
 """
 
 from __future__ import annotations

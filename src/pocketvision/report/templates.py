@@ -37,7 +37,7 @@ def environment(**more: Callable[..., str]) -> Environment:
         loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
     )
     made.filters |= {name: unbroken(getattr(text, name)) for name in FILTERS}
-    made.filters |= {"plain": text.plain, **more}
+    made.filters |= {"plain": text.plain, "breakable": breakable, **more}
     return made
 
 
