@@ -187,6 +187,10 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path, Path], object]]] = {
     "half": ("damaged", lambda source, target: target.write_bytes(source.read_bytes()[: source.stat().st_size // 2])),
     "cut": ("damaged", lambda source, target: target.write_bytes(source.read_bytes()[:-1])),
     "one bit": ("altered", _flip_a_bit),
+    "no text": (
+        "damaged",
+        lambda source, target: target.write_bytes(source.read_bytes().replace(b"Conv", b"\x91onv", 1)),
+    ),
     "foreign": ("another program", _make_foreign),
     "version": ("format version 2", lambda s, t: _rewritten(s, t, lambda info: info.update(format_version=2))),
     "task": ("'detect'", lambda s, t: _rewritten(s, t, lambda info: info.update(task="detect"))),

@@ -246,3 +246,12 @@ def test_the_same_network_is_the_same_bytes(tmp_path: Path) -> None:
     net = pv.create_model("mobilenet_v1", 0.25, 32, 2)
     assert len({pv.save(net, tmp_path / f"{i}.safetensors").read_bytes() for i in range(8)}) == 1
     assert pv.load(tmp_path / "0.safetensors").classes == ("0", "1")
+
+
+@pytest.mark.parametrize("name", ["model.xml", "model.pt2", "notes.txt", "model"])
+def test_a_file_of_something_else_is_not_called_damaged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("something else\n" * 9)
+    with pytest.raises(
+        InputError, match=f"{name} is no file of a network that can be opened: give a model.safetensors"
+    ):
+        pv.load(tmp_path / name)

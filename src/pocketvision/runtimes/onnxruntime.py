@@ -140,8 +140,9 @@ def load(path: str | Path, threads: int = 0, profile: Path | None = None) -> Onn
     options = _options(threads)
     set_profile(options, profile)
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except (errors.InvalidProtobuf, errors.InvalidArgument, errors.InvalidGraph) as error:
+        # Without the fallback to other providers, which would print and then try the same again.
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except (errors.InvalidProtobuf, errors.InvalidArgument, errors.InvalidGraph, UnicodeDecodeError) as error:
         raise InputError(f"{path} is damaged or not an ONNX file: export or copy it again") from error
     except (errors.Fail, errors.NotImplemented, errors.RuntimeException) as error:
         reason = str(error).partition("\n")[0].strip()

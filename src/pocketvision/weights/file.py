@@ -171,6 +171,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                 f"{path} holds pickled content, which could run code when read: of weights of another library, give a "
                 f"network's name and --pretrained {path}"
             ) from None
+        if start[8:] != b"{" and path.suffix.lower() != ".safetensors":
+            raise InputError(
+                f"{path} is no file of a network that can be opened: give a model.safetensors, or an exported file such "
+                "as model.onnx"
+            ) from None
         raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
     if KEY not in metadata:
         raise InputError(
