@@ -173,8 +173,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             ) from None
         if start[8:] != b"{" and path.suffix.lower() != ".safetensors":
             raise InputError(
-                f"{path} is no file of a network that can be opened: give a model.safetensors, or an exported file such "
-                "as model.onnx"
+                f"{path} is no file of a network that can be opened: give a model.safetensors, or an exported file "
+                "such as model.onnx"
             ) from None
         raise InputError(f"{path} is cut off or damaged ({error}); copy or write it again") from None
     if KEY not in metadata:
