@@ -38,6 +38,8 @@ def test_tables_that_are_not_read_are_said(tmp_path: Path) -> None:
     (folder / "labels.csv").write_text("path,label\n")
     ((severity, said),) = open_dataset(folder).notes
     assert severity == "warning" and said.startswith("folders are the classes, not what is in labels.csv: give a table")
+    (folder / "labels.csv").rename(folder / "metrics.csv")
+    assert [severity for severity, _ in open_dataset(folder).notes] == ["note"]
 
 
 def test_a_table_in_other_capitals(tmp_path: Path) -> None:

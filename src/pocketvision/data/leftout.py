@@ -27,10 +27,9 @@ def left_out(tree: Tree, taken: Collection[ImageFile], table: bool) -> Iterator[
         return
     classes = {posixpath.dirname(name) for name in used}
     if tables := [n for n in sorted(others) if n.lower().endswith(".csv") and posixpath.dirname(n) not in classes]:
-        yield (
-            "warning",
-            f"folders are the classes, not what is in {some(tables)}: give a table as the data where it says them",
-        )
+        severity = "warning" if any(posixpath.basename(name).lower() == "labels.csv" for name in tables) else "note"
+        said = f"folders are the classes, not what is in {some(tables)}: give a table as the data where it says them"
+        yield severity, said
     programs = _programs(tree, used)
     loose = [name for name in unused if not inside(name, programs)]
     if programs:
