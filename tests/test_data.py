@@ -92,6 +92,12 @@ def test_tables_as_people_write_them(tmp_path: Path, content: str) -> None:
     assert [sample.image.read() for sample in dataset.splits["train"]] == [png(0), png(1)]
 
 
+def test_a_table_with_tabs_by_its_suffix(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "table", "a.png", "b.png")
+    (folder / "mine.tsv").write_text("path\tlabel\na.png\tant, black\nb.png\tbee\n")
+    assert open_dataset(folder / "mine.tsv").classes == ("ant, black", "bee")
+
+
 def test_a_table_may_name_images_elsewhere(tmp_path: Path) -> None:
     plant(tmp_path, "images/a.png", "table/")
     (tmp_path / "table" / "labels.csv").write_text("path,label\n../images/a.png,ant\n")

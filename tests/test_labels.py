@@ -63,6 +63,13 @@ def test_labels_are_names_or_indices_never_both(
         table(tmp_path / "data", labels(*names), classes=classes)
 
 
+def test_folders_are_called_by_names_not_by_indices(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match="class 0 of train .*: indices are for tables, call the folder by the name of a"
+    ):
+        open_dataset(plant(tmp_path / "data", "0/1.png", "1/1.png"), ["cat", "dog"])
+
+
 def test_labels_that_were_read_as_indices_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = table(tmp_path / "data", labels("1", "2"), classes=["cat", "dog", "owl"])
     assert dataset.notes == (

@@ -362,9 +362,9 @@ def test_predicting_many_names_the_bad_ones(torture: Path, trained: tuple[Path, 
     answers = json.loads(out)
     assert status == 1 and [answer["image"] for answer in answers] == names
     assert [sorted({"top", "error"} & answer.keys()) for answer in answers] == [["error"], ["top"], ["error"]]
-    assert err.count("left out") == 2 and "zero.png" in err and "nowhere.png not found" in err
+    assert err.count("left out") == 2 and "zero.png" in err and "nowhere.png: not found" in err
     status, _, err = call_cli("predict", "run/model.safetensors", names[0], names[2], cwd=torture.parent)
-    assert status == 2 and "zero.png" in err and "nowhere.png not found" in err
+    assert status == 2 and "zero.png" in err and "nowhere.png: not found" in err
 
 
 def test_the_same_folder_as_an_archive_of_readable_and_unreadable_files(torture: Path) -> None:

@@ -71,7 +71,7 @@ def to_samples(
         for item in items:
             for name in item.labels:
                 if name not in labels:
-                    raise _unknown(name, item, split, items, classes, given, where)
+                    raise _unknown(name, item, split, items, classes, given, layout.table, where)
         result[split] = tuple(_sample(item, labels) for item in items)
     return result, notes
 
@@ -94,6 +94,7 @@ def _unknown(
     items: Sequence[Labelled],
     classes: Sequence[str],
     given: bool,
+    table: bool,
     where: str,
 ) -> InputError:
     images = counted(sum(name in other.labels for other in items), "image", "images")
@@ -101,7 +102,9 @@ def _unknown(
     known = f"the {counted(len(classes), 'class', 'classes')} {'of the model' if given else 'of train'} ({shown})"
     near = difflib.get_close_matches(name, classes, n=1)
     advice = f"did you mean {near[0]}?" if near else "rename it, or leave it out"
-    if given and NUMBER.fullmatch(name):
+    if given and NUMBER.fullmatch(name) and not table and not near:
+        advice = "indices are for tables, call the folder by the name of a class"
+    elif given and NUMBER.fullmatch(name):
         advice = _no_index({other.labels[0] for other in items if other.labels}, classes, advice)
     return InputError(f"{where}: class {name} of {split} ({images}, first: {item.name}) is not among {known}: {advice}")
 

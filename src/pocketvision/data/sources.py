@@ -113,7 +113,7 @@ def _read(path: Path, classes: Sequence[str] | None, task: Task | None) -> Layou
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in ARCHIVES:
         return recognise(open_tree(path), classes, str(path), task)
-    if suffix == ".csv":
+    if suffix in (".csv", ".tsv"):
         return from_table(read_table(ImageFile(path), str(path), task=task), str(path))
     if suffix in COMPRESSED:
         raise InputError(
