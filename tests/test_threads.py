@@ -14,7 +14,7 @@ import torch
 
 from pocketvision.commands import waiting
 from pocketvision.data.dataset import Dataset
-from pocketvision.training import loop, threads
+from pocketvision.training import loop, speed, threads
 from pocketvision.training.recipe import Recipe
 from pocketvision.training.speed import Speeds
 from pocketvision.training.state import read_notes
@@ -123,6 +123,31 @@ def test_the_speed_test_chooses_on_the_real_network(
     assert found.images > 0 and found.data > 0 and found.validation_seconds > 0
     assert trainer.threads in (1, 2) and torch.get_num_threads() == 2
     assert time.process_time() - began < 4.0
+
+
+@pytest.mark.parametrize(("share", "compared"), [(0.3, False), (1.0, True)])
+def test_threads_that_would_wait_for_each_other_are_not_compared(
+    pictures: Dataset,  # noqa: F811
+    two_threads: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    share: float,
+    compared: bool,
+) -> None:
+    """Beside others, one step of two threads may look fast by chance, and the next ones take ten times as long."""
+    monkeypatch.setattr(time, "process_time", lambda: share * time.monotonic())
+    seen: list[list[int]] = []
+
+    def compare(train: Any, counts: list[int], seconds: float) -> dict[int, float]:
+        seen.append(counts)
+        return {1: 10.0, 2: 30.0}
+
+    monkeypatch.setattr(speed, "compare_threads", compare)
+    trainer = loop.Trainer(every_kind(3), pictures, Recipe(epochs=2, batch=4), seconds=1.0, device="cpu")
+    loop.measure(trainer)
+    assert (trainer.threads, seen) == ((2, [[1, 2]]) if compared else (1, []))
+    said = "training with 2 threads: 30" if compared else "with 1 thread: other programs leave it 30 % of a core"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("busy", "said"), [(1.7, "PASSIVE"), (0.1, None), (None, None)])

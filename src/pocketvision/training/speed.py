@@ -19,6 +19,7 @@ from pocketvision.progress import say
 from pocketvision.training.modes import set_training
 from pocketvision.training.optimizer import make_optimizer
 from pocketvision.training.threads import best_count, compare_threads, explain, restored_threads, use_threads
+from pocketvision.units import percent
 
 if TYPE_CHECKING:
     from pocketvision.training.loop import Trainer
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 MEASURED = 4.0  # seconds of training; of reading and of validating alone a quarter of it each
 MOST_STEPS = 20
 SHARE = 0.05  # of the time given, at most, for the same
+# Of a core that one thread gets: with less, several wait for each other (`experiments/threads`), and the fraction of a
+# second that there is for comparing them shows nothing but chance.
+CONTENDED = 0.6
 FLAT = 2.0  # times as long for four times as many images: then it is not the images that take it
 PATIENCE = 8.0  # times what an attempt may take, for all of them, while that is so
 
@@ -56,14 +60,24 @@ def measure(trainer: Trainer) -> Speeds:
         return count
 
     with restored_threads():
-        train(min(4, len(images)))  # the very first step imports and allocates: seconds that no later one takes
-        if len(trainer.thread_counts) > 1:
+        several = len(trainer.thread_counts) > 1
+        if several:
             use_threads(1)  # the safe one: others may take ten times as long on a busy machine
+        train(min(4, len(images)))  # the very first step imports and allocates: seconds that no later one takes
+        if several:
+            began, ran = time.monotonic(), time.process_time()
             few, _ = affordable_count(train, len(images), seconds / 8)
-            rates = compare_threads(lambda: train(few), trainer.thread_counts, seconds / 4)
-            trainer.threads, seconds = best_count(rates), seconds / 2
+            share = (time.process_time() - ran) / (time.monotonic() - began)
+            if share < CONTENDED:
+                trainer.threads, said = (
+                    1,
+                    f"training with 1 thread: other programs leave it {percent(share, 0)} of a core",
+                )
+            else:
+                rates = compare_threads(lambda: train(few), trainer.thread_counts, seconds / 4)
+                trainer.threads, said, seconds = best_count(rates), explain(rates), seconds / 2
             if trainer.show:
-                say(explain(rates))
+                say(said)
         speed = _training(trainer, net, optimizer, train, loader, (images, labels), seconds)
         found = Speeds(speed, _reading(trainer, seconds / 4), _validating(trainer, net, seconds / 4))
     stop_workers(trainer.train_batches)
