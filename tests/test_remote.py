@@ -18,14 +18,16 @@ import pytest
 import pocketvision as pv
 from conftest import command_environment
 from loopback import MISSING, Loopback, loopback, running_in, wait_until, write_program
+from pocketvision.blocks import Conv
 from pocketvision.fitting.clock import Here, Look, There, clock_for
+from pocketvision.heads import Classifier
 from pocketvision.measure import batches, keeper, place, table
 from pocketvision.measure.remote import open_device, read_address
 from pocketvision.measure.remote_device import RemoteDevice
 from pocketvision.measure.ssh import Ssh
 from pocketvision.measure.wheel import build_wheel
-from pocketvision.models import create_spec
 from pocketvision.runtimes import onnxruntime
+from pocketvision.spec import Spec
 
 CLEAN_SECONDS = 15  # for the other side to notice and to clean up, on a busy machine
 needs_sshd = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
@@ -129,16 +131,20 @@ def test_the_clock_of_fit(server: Loopback, exported: Path) -> None:
         clock_for("ftp://pi")
 
 
+def of_two_rows(width: int) -> Spec:
+    return Spec(f"small{width}", (Conv(3, 8, "relu", 2), Conv(3, width, "relu", 2)), Classifier(3), 32)
+
+
 @needs_sshd
 def test_a_latency_table_of_the_device(server: Loopback, tmp_path: Path) -> None:
     path, look = tmp_path / "table.json", batches.Look(6, 0.001)
-    specs = [create_spec("mobilenet_v3_small", width=0.35, resolution=side, classes=3) for side in (32, 64)]
+    specs = [of_two_rows(16), of_two_rows(24)]
     with closing(table(specs, path=path, look=look, show=False, device=server.device)) as made:
         folder = made.place._connected.folder
         assert made.place.device == server.host and Path(folder, "package").exists()
         assert not [entry for entry in Path(folder).iterdir() if entry.name.isdigit()]  # copies are removed when read
         assert len(made.networks) == 2 and all(known.time.nodes > 0 for known in made.rows.values())
-        assert made.check(create_spec("mobilenet_v3_small", width=0.5, resolution=32)).prediction.missing == 0
+        assert made.check(of_two_rows(32)).prediction.missing == 0
     assert not Path(folder).exists() and not running_in(folder)
     assert set(json.loads(path.read_text())["about"]["machine"]) >= {"cpu", "cores", "load", "time"}
     known = len(made.rows)
