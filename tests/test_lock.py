@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pocketvision import lock
 from pocketvision.errors import InputError
 from pocketvision.lock import FolderLock
 from pocketvision.runfolder import RunFolder
@@ -53,3 +54,18 @@ def test_a_folder_is_free_again_afterwards(tmp_path: Path) -> None:
         RunFolder(tmp_path, {"lr": 2.0}, "result.json")
     with RunFolder(tmp_path, {"lr": 1.0}, "result.json") as folder:
         assert folder.read("state/settings.json") == {"lr": 1.0}
+
+
+def test_a_place_without_locks_is_taken_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("not supported")
+
+    for module, name in ((lock.fcntl, "flock"), (lock.os, "open")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, refuse)
+            first, second = FolderLock(tmp_path), FolderLock(tmp_path)
+        first.release(), second.release()
+    held = FolderLock(tmp_path)
+    with pytest.raises(InputError, match="at work"):
+        FolderLock(tmp_path)
+    held.release()

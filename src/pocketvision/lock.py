@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from pocketvision.errors import InputError
@@ -18,13 +19,17 @@ _held: set[int] = set()
 class FolderLock:
     """Held until `release`, or until nobody holds the object, or the process ends, however; it leaves no file.
 
-    InputError where another process, or this one, holds it. A file system that knows no locks is taken without.
+    InputError where another process, or this one, holds it. A place that knows no locks is taken without.
     """
 
     def __init__(self, folder: Path) -> None:
+        self._close: Callable[[], object] | None = None
         if sys.platform == "win32":
             return
-        handle = os.open(folder, os.O_RDONLY)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError:  # a folder that can be written, but not be listed
+            return
         _held.add(handle)
         self._close = weakref.finalize(self, _close, handle)
         try:
@@ -39,7 +44,7 @@ class FolderLock:
 
     def release(self) -> None:
         """The next process may begin."""
-        if sys.platform != "win32":
+        if self._close is not None:
             self._close()
 
 
