@@ -113,11 +113,11 @@ def test_a_download_that_fails(nothing_installed: Path, tmp_path: Path, monkeypa
     assert os.listdir(nothing_installed) == []
 
 
-def test_the_command_line_asks_before_it_downloads(run_cli, call_cli, tmp_path: Path) -> None:
+def test_the_command_line_asks_before_it_downloads(call_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in ("fit", "train", "eval"):
         assert "--download" in call_cli(command, "--help").stdout
     if PACKAGE.is_dir():
         pytest.skip("the package dataset-fashion-mnist is installed: there is nothing to ask for")
-    cache = {"POCKETVISION_CACHE": str(tmp_path)}
-    status, _, stderr = run_cli("train", "fashion-mnist", "--model", "mobilenet_v1", env=cache)
+    monkeypatch.setenv("POCKETVISION_CACHE", str(tmp_path))
+    status, _, stderr = call_cli("train", "fashion-mnist", "--model", "mobilenet_v1", cwd=tmp_path)
     assert status == 2 and "--download" in stderr
