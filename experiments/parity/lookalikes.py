@@ -121,7 +121,7 @@ def compare(library: str, name: str, make: Callable[[], nn.Module]) -> dict[str,
     }
 
 
-# Nobody publishes these tensors (they are quantised first), so that without a name they pass for the usual network.
+# Nobody publishes these tensors (they are quantised first): without a name they pass for the usual network, as is said.
 ASSUMED = {("torchvision/quantized_mobilenet_v2", "bare")}
 
 
@@ -149,8 +149,9 @@ def page(result: dict[str, Any]) -> str:
             f"Of {result['names']:,} networks that torchvision, timm, transformers and pytorchcv list, {len(rows)} "
             "have tensors by names that an importer knows. Each was given with random weights as a bare state dict, by "
             "its name (as a checkpoint says it), and alive. "
-            f"{sum(bool(failures(row)) for row in result['rows'])} are taken for a network that answers otherwise. "
-            "The sentences of those refused stand in lookalikes.json, with the commit, the versions and the machine.",
+            f"{sum(bool(failures(row)) for row in result['rows'])} are silently taken for a network that answers "
+            f"otherwise. Bare, {' and '.join(name for name, _ in ASSUMED)} passes for the usual network, and a line "
+            "says so. The sentences of those refused stand in lookalikes.json, with commit, versions and machine.",
             "",
             "Options that a library is given (activation, output stride, pooling, epsilon, padding) leave no trace in "
             "the tensors: only a living network tells them, or the arguments that a script saved beside the weights.",
