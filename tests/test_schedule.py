@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
@@ -114,11 +115,39 @@ def test_the_bar_of_timing_is_not_full_before_the_end(
             shown.append((done, self.total))
 
     monkeypatch.setattr(choosing, "Steps", Watched)
-    told: list[tuple[float, int]] = []
-    choose(EVERYONE, budget, timer, show=False, told=lambda each, looks: told.append((each, looks)))
+    told: list[float] = []
+    choose(EVERYONE, budget, timer, show=False, told=told.append)
     assert [done for done, _ in shown] == list(range(1, len(shown) + 1))
     assert all(done < total for done, total in shown)
-    assert len(told) == 1 and len(shown) <= told[0][1] + 2  # what was announced is about what it took
+    assert len(told) == len(shown) <= shown[0][1] + 2  # what was announced is about what it took
+
+
+def test_the_time_left_is_no_more_than_there_may_be(timer: Timer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds for each of some thirty measurements: they end after two minutes, so that is what is said."""
+    hands, fast, told = Hands(), timer.time, []
+    hands.now = began = time.monotonic()
+
+    def slowly(candidates, look: Look = SHORT) -> None:
+        hands.now += 10
+        fast(candidates, look)
+
+    monkeypatch.setattr(timer, "time", slowly)
+    monkeypatch.setattr(choosing.time, "monotonic", hands)
+    choose(EVERYONE, 9.0, timer, show=False, seconds=120.0, told=lambda left: told.append((hands.now - began, left)))
+    assert all(gone + left < 121 for gone, left in told if gone < 110) and told[0] == pytest.approx((10, 110), abs=11)
+    assert all(left > 0 for _, left in told)
+
+
+def test_timing_that_takes_longer_is_said_while_it_does(said: list[str]) -> None:
+    hands = Hands()
+    schedule = announced(hands)
+    hands.now += 60
+    schedule.plan(TIMING, 110.0)  # are left, of 115 in all
+    schedule.look()
+    assert said[1:] == [] and schedule.left == 350
+    hands.now += 40
+    schedule.look()
+    assert said[1:] == ["now 1m 40s later than announced: the machine is busier (about 6m 00s left)"]
 
 
 def test_choosing_ends_when_its_time_is_up(timer: Timer) -> None:

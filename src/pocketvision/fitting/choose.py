@@ -24,7 +24,7 @@ MISSES = 2  # sizes that must miss before the climb ends: 96 px can be as fast a
 class Looks:
     """The measurements of a choice: what a bar says of them, and when there is no more time for them.
 
-    `told` hears after the first how many seconds it took, and how many there will be.
+    `told` hears after each how many seconds they are still expected to take.
     """
 
     timer: Timer
@@ -32,7 +32,7 @@ class Looks:
     seconds: float
     steps: Steps
     ahead: int  # measurements expected in lines that were not begun, and of the decision
-    told: Callable[[float, int], object]
+    told: Callable[[float], object]
     here: int = 0  # expected in the line that is begun
     done: int = 0
     left_out: int = 0  # candidates that there was no time for
@@ -44,19 +44,22 @@ class Looks:
 
     def take(self, candidates: Sequence[Candidate], look: Look) -> None:
         """Time candidates against each other."""
-        began = time.monotonic()
         self.timer.time(candidates, look)
         self.done += 1
         self.here = max(1, self.here - 1)  # whoever asks once may ask again: the bar is not full before the end
         ms = self.timer.known[candidates[0]].median_ms
         self.steps.done(self.done, f"{candidates[0].name} {ms:.2f} ms", total=self.total)
-        if self.done == 1:
-            self.told(time.monotonic() - began, self.total)
+        self.told((self.total - self.done) * self.each)
+
+    @property
+    def each(self) -> float:
+        """Seconds of a measurement, on average."""
+        return max(time.monotonic() - self.began, 1e-9) / max(1, self.done)
 
     @property
     def total(self) -> int:
-        """Measurements in all, as expected now."""
-        return self.done + self.here + self.ahead
+        """Measurements in all, as expected now: no more than there is time for, and one more than are done."""
+        return max(self.done + 1, int(min(self.done + self.here + self.ahead, self.seconds / self.each)))
 
     @property
     def out_of_time(self) -> bool:
@@ -87,7 +90,7 @@ def choose(
     timer: Timer,
     show: bool = True,
     seconds: float = math.inf,
-    told: Callable[[float, int], object] = lambda each, looks: None,
+    told: Callable[[float], object] = lambda left: None,
 ) -> list[Candidate]:
     """The best candidate inside the budget, and after it the best of other lines: pretrained weights first, then
     published accuracy.

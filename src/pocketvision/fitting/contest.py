@@ -49,7 +49,7 @@ def choice_once(
     candidates: list[Candidate],
     budget_ms: float,
     show: bool,
-    told: Callable[[float, int], object],
+    told: Callable[[float], object],
 ) -> Choice:
     """Timed once, within CHOOSING seconds, then remembered in the run folder. `told` as in `choose.Looks`."""
     saved = folder.read(CHOICE)

@@ -153,9 +153,12 @@ def _run(
     journal = Journal(folder.out / TIMED)
     timer = Timer(len(dataset.classes), channels, runtime, threads, journal=journal, clock=clock, headroom=headroom)
 
-    def announce(each: float, looks: int) -> None:
-        if looks:
-            schedule.plan(TIMING, min(CHOOSING, each * looks))
+    def announce(timing: float) -> None:
+        if timing:
+            schedule.plan(TIMING, min(CHOOSING, timing))
+        if schedule.said is not None:  # while the timing goes on
+            schedule.look()
+            return
         schedule.plan(TRAINING, how.more.seconds if how.more else settings["seconds"], at_most=True)
         schedule.plan(CHECKING, checking_seconds(_held_out(dataset), budget_ms, core_share()), at_most=True)
         schedule.announce()
@@ -166,7 +169,7 @@ def _run(
     start = Start(dataset.classes, channels, seed, weights, dataset.task, looked.side)
     contest = Contest(folder, start, dataset, settings["seconds"], how.device, show, timer.journal)
     if schedule.said is None:  # chosen by an earlier process
-        announce(0.0, 0)
+        announce(0.0)
     schedule.end(TIMING)
     found = contest.decide(choice)
     winner, reason = found.contender, found.reason
