@@ -142,7 +142,7 @@ def test_fields_of_a_recipe_from_text() -> None:
     found = parse_settings({"mixup": "0.2", "crop": "0.3, 1", "frozen_bn": "yes", "epochs": "7", "policy": "rand"})
     assert found == {"mixup": 0.2, "crop": (0.3, 1.0), "frozen_bn": True, "epochs": 7, "policy": "rand"}
     for wrong, said in (
-        ({"mixupp": "1"}, "did you mean mixup"),
+        ({"mixupp": "1"}, "did you mean 'mixup'"),
         ({"epochs": "many"}, "a whole number"),
         ({"frozen_bn": "maybe"}, "yes or no"),
         ({"crop": "0.3"}, "two numbers"),
