@@ -122,6 +122,8 @@ def test_a_contest_leaves_out_what_it_cannot_teach(tmp_path: Path) -> None:
     assert contest.steps(first) < LEAST_STEPS and contest.steps(first) < contest.steps(winner.contender.candidate)
     assert winner.contender.recipe.batch <= 32
     assert winner.reason.startswith("Because. ") and "too few to learn much" in winner.reason
+    measuring = [seconds for step, seconds in contest.journal.known.items() if step.endswith(": s of measuring that")]
+    assert measuring and winner.seconds == max(2.0, 4.0 - sum(measuring))  # of the 4 s, however many were measured
 
 
 def test_train_too_gives_few_images_small_batches(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_images_that_take_long_to_read_are_read_when_they_are_needed(digits: Dat
 def test_the_test_of_speed_takes_a_small_part_of_the_time_on_a_slow_machine_too(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An image takes half a second, a batch 16: of 60 s that are given, 4 images in training tell it."""
+    """An image takes half a second, a batch 16: of 60 s that are given, a few images tell it."""
     now = 0.0
 
     class Slow:
@@ -248,7 +248,7 @@ def test_the_test_of_speed_takes_a_small_part_of_the_time_on_a_slow_machine_too(
     monkeypatch.setattr(Step, "validate", validate)
     found = speed.measure(loop.Trainer(network(), digits, recipe(3), seconds=60.0, show=False))
     assert found.images == pytest.approx(2.0) and found.validation_seconds == pytest.approx(20.0)  # 80 images
-    assert now <= 6.0
+    assert now <= 10.0  # with 2 images and 8, which tell that it is the images that take it
 
 
 def test_a_validation_that_would_take_all_the_time_looks_at_fewer_images(

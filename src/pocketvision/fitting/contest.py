@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,8 @@ from pocketvision.progress import say
 from pocketvision.runfolder import RunFolder
 
 CHOICE, CONTEST = "state/choice.json", "state/contest.json"
-SPEED = "{}: images/s in training"  # a step of the journal
+SPEED, MEASURING = "{}: images/s in training", "{}: s of measuring that"  # steps of the journal
+LEAST_LEFT = 0.5  # of the time for training: what measuring speeds leaves of it, however busy the machine is
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,14 @@ class Contest:
         if not is_worth_halving(self.images, self.seconds):
             name, recipe = next(iter(self.recipes(first).items()))
             recipe = recipe if first.pretrained else in_a_hurry(recipe, self.steps(first))
-            return Winner(Contender(first, recipe, name), self.seconds, choice.reason)
+            return Winner(Contender(first, recipe, name), self.left(self.seconds, choice), choice.reason)
         return self.halve(choice)
+
+    def left(self, seconds: float, choice: Choice) -> float:
+        """What measuring speeds leaves of `seconds`, which are for training."""
+        known = self.journal.known
+        measuring = sum(known.get(MEASURING.format(candidate.name), 0.0) for candidate in choice.candidates)
+        return max(LEAST_LEFT * seconds, seconds - measuring)
 
     def teachable(self, choice: Choice) -> Choice:
         """The choice, with the network first that the time teaches most."""
@@ -123,7 +131,7 @@ class Contest:
             pool, self.dataset, self.seconds, self.train, known, lambda rows: self.folder.write(CONTEST, rows)
         )
         winner = with_better_recipe(winner, known, self.recipes)
-        return Winner(winner, left, f"{choice.reason} {explain_halving(pool, winner, known)}")
+        return Winner(winner, self.left(left, choice), f"{choice.reason} {explain_halving(pool, winner, known)}")
 
     def recipes(self, candidate: Candidate) -> dict[str, Any]:
         """By name, the likelier first."""
@@ -137,7 +145,9 @@ class Contest:
             net = self.start.network(candidate)
             return speed_of(net, recipe, self.dataset, self.device, self.seconds).images
 
+        began = time.monotonic()
         speed: float = self.journal.once(SPEED.format(candidate.name), measured)
+        self.journal.once(MEASURING.format(candidate.name), lambda: time.monotonic() - began)
         return speed
 
     def training_seconds(self, winner: Winner) -> float:

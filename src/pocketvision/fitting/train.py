@@ -21,6 +21,7 @@ from pocketvision.data.splits import require_classes
 from pocketvision.errors import InputError
 from pocketvision.evaluation import evaluate_samples
 from pocketvision.files import file_name
+from pocketvision.fitting.accuracy import judge, shortfalls
 from pocketvision.fitting.doctor import embedding_of
 from pocketvision.fitting.folds import CrossValidation
 from pocketvision.fitting.insight import calibrate_network
@@ -177,6 +178,9 @@ def _run(
         "epochs": history.count,
         "seconds": history.seconds,
     }
+    if show and main:
+        for missing in shortfalls(judge(result), dataset.classes)[:1]:
+            say(f"not usable yet: {missing}")
     if main:
         folder.write(RESULT, report)  # last: its presence says that the run is finished
         folder.continued()
