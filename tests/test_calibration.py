@@ -178,7 +178,7 @@ def test_predict_says_unsure(calibrated: tuple[Path, Path], call_cli, tmp_path: 
     assert status == 0, stderr
     assert json.loads(stdout)[0]["unsure"] is True and len(json.loads(stdout)[0]["top"]) == 3
     status, stdout, _ = call_cli("predict", calibrated[1], tmp_path / "leaf.png")
-    assert status == 0 and "below 100.0%" not in stdout and "below 99.99 %" in stdout
+    assert status == 0 and "below 100.0 %" not in stdout and "below 99.99 %" in stdout
 
 
 def test_calibrating_a_network_changes_no_answer(net: Network) -> None:

@@ -184,7 +184,7 @@ def test_the_same_command_again_does_nothing(fitted, data: Path, call_cli) -> No
     assert (status, json.loads(stdout)) == (int(not report["verdict"]["tick"]), report) and "finished" in stderr
     assert (out / "model.onnx").stat().st_mtime_ns == before
     status, _, stderr = call_cli(*arguments, "--budget", "100ms")
-    assert status == 2 and "holds a run with other settings (budget_ms differ)" in stderr
+    assert status == 2 and "holds a run with other settings (budget differ)" in stderr
 
 
 def test_a_finished_run_is_timed_again(fitted, data: Path, tmp_path: Path) -> None:

@@ -140,8 +140,8 @@ def without_a_number(times: Times) -> Times:
     [
         ([0.2, 0.3, 0.5], None),
         ([0.201, 0.299, 0.5], None),
-        ([0.21, 0.29, 0.5], "off by 3%"),
-        ([0.5, 0.3, 0.2], "off by 100%"),
+        ([0.21, 0.29, 0.5], "off by 3 %"),
+        ([0.5, 0.3, 0.2], "off by 100 %"),
         ([0.2, nan, 0.5], "NaN"),
         ([0.2, float("inf"), 0.5], "infinite"),
         ([0.2, 0.8], "another shape"),

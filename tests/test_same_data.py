@@ -194,7 +194,10 @@ def test_eval_says_what_it_counts(home: Path, capsys: pytest.CaptureFixture[str]
     assert "the network was trained on 16 of 20 images of photos: on other images it will" in capsys.readouterr().err
     assert pv.evaluate("run", "photos", split="val")["images"] == 4  # the run's own: the folder has none
     change(home)
+    capsys.readouterr()
     assert pv.evaluate("run", "photos")["images"] in (86, 87)  # held-out and new ones
+    said = " ".join(capsys.readouterr().err.split())
+    assert "photos has changed since the network was trained on it: 83 images came (first: a/new0.png), 1 image" in said
     shutil.copytree("photos", "other")
     for path in Path("other").rglob("*.png"):
         os.truncate(path, path.stat().st_size - 1)  # other files under the same names
@@ -212,7 +215,7 @@ def test_a_file_taken_out_of_its_run_still_knows(home: Path, kind: str, capsys: 
     capsys.readouterr()
     assert pv.evaluate(place, "photos")["images"] == 20
     said = " ".join(capsys.readouterr().err.split())
-    assert "about 100% of the images that the network was trained on are among those of photos" in said
+    assert "about 100 % of the images that the network was trained on are among those of photos" in said
     plant(home / "fresh", *(f"{label}/x{i}.png" for label in "ab" for i in range(4)))
     pv.evaluate(place, "fresh")
     assert "trained on" not in capsys.readouterr().err

@@ -100,10 +100,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
     ),
     "weights of predict": (["predict", "mobilenet_v1", __file__], "mobilenet_v1 is only an architecture"),
     "no run to time again": ([*FIT, "--retime"], "runs/digits-5ms holds no finished run to time again"),
-    "another run in the folder": ([*FIT, "--time", "2m", "--out", "run"], "with other settings (seconds, seed differ)"),
+    "another run in the folder": ([*FIT, "--time", "2m", "--out", "run"], "with other settings (time, seed differ)"),
     "another run to time again": (
         [*FIT, "--time", "2m", "--out", "run", "--retime"],
-        "with other settings (seconds, seed differ): --retime takes the run as it was made, give the settings that",
+        "with other settings (time, seed differ): --retime takes the run as it was made, give the settings that",
     ),
     "answers of predict": (["predict", "none.onnx", "x.png", "--top", "0"], "--top 0"),
     "model of export": (["export", "mobilenet_v7"], "did you mean 'mobilenet_v"),

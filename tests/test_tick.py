@@ -16,11 +16,11 @@ from conftest import Ran
 from pocketvision.commands.app import make_app
 from pocketvision.fitting.accuracy import Judgement
 from pocketvision.fitting.lost import Lost, is_far_below, validated
-from pocketvision.fitting.tick import fit_command, latency_fields, tick
+from pocketvision.fitting.tick import could_learn_more, fit_command, latency_fields, tick
 from pocketvision.measure.latency import Latency
 from pocketvision.report import write_report
 from pocketvision.report.terminal import verdict_panel
-from pocketvision.report.verdict import without_tick
+from pocketvision.report.verdict import conditions, without_tick
 from pocketvision.training.history import History
 from pocketvision.training.recipe import Recipe
 from test_accuracy import answered, several
@@ -67,6 +67,21 @@ def report(
 def with_tick(content: dict[str, Any], settings: dict[str, Any] = SETTINGS) -> dict[str, Any]:
     content["verdict"] |= tick(content, settings, "runs/mine")
     return content
+
+
+def test_more_time_is_a_note_where_little_of_the_recipe_was_trained() -> None:
+    (said,) = could_learn_more(report(epochs=1), SETTINGS, "runs/mine")
+    assert said.startswith("Better still by training longer (there was time for 1 of 60 epochs): pocketvision fit ")
+    assert said.endswith(" --out runs/mine --more-time 240m")
+    assert could_learn_more(report(epochs=40), SETTINGS, "runs/mine") == []
+
+
+def test_a_latency_that_is_no_more_than_bounds_is_called_so_on_either_side_of_the_budget() -> None:
+    kept = Latency(4.0, 3.9, 4.3, 3.9, 4.2, 25, 300, least_ms=3.0, most_ms=4.3)
+    content = with_tick(report(latency=kept))
+    assert content["verdict"]["tick"] and not kept.reliable
+    assert conditions(content["verdict"]).endswith("not known exactly beside other programs: 3.00–4.30 ms without them")
+    assert "not known" not in conditions(with_tick(report())["verdict"])
 
 
 FIT = "pocketvision fit 'my photos' --budget 5ms --time 8m --threads 2 --seed 3 --max-macs 100000000"

@@ -9,6 +9,8 @@ from typing import Any
 
 from pocketvision.errors import InputError
 
+OPTIONS = {"seconds": "time", "budget_ms": "budget", "spec": "network"}  # settings that people know by other names
+
 
 def read_json(path: Path, kind: type = dict) -> Any:
     """JSON content, of `kind`, of a file in a run folder; None when it is not there yet."""
@@ -30,7 +32,8 @@ def differing(begun: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str
 
 def other_settings(out: Path, changed: Sequence[str], also: str = "", retime: bool = False) -> InputError:
     """What is wrong with `changed` settings. `retime`: nothing new is to be made of the run."""
-    said = f"{out} holds a run with other settings ({', '.join(changed)} differ{also})"
+    names = ", ".join(OPTIONS.get(name, name) for name in changed)
+    said = f"{out} holds a run with other settings ({names} differ{also})"
     if retime:
         return InputError(f"{said}: --retime takes the run as it was made, give the settings that it was begun with")
     return InputError(f"{said}: choose another --out folder, or --fresh to start it again")

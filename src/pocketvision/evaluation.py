@@ -16,7 +16,7 @@ from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.findings import printable, unread
 from pocketvision.data.image import prepare
 from pocketvision.data.reading import Skipped, read_each
-from pocketvision.data.record import share_of_sketch, trained_on
+from pocketvision.data.record import changed_since, share_of_sketch, trained_on
 from pocketvision.data.sources import open_dataset
 from pocketvision.data.stratify import key
 from pocketvision.errors import InputError
@@ -179,6 +179,8 @@ def evaluate(
     result = evaluate_samples(runnable, samples)
     return {
         **result.to_json(),
+        **_beside(result),
+        "never_answered": [model.classes[index] for index in result.never_answered],
         "split": name,
         "skipped": result.skipped,
         "notes": [printable(sentence) for _, sentence in dataset.notes],
@@ -186,11 +188,20 @@ def evaluate(
     }
 
 
+def _beside(result: Evaluation | MultilabelEvaluation) -> dict[str, float]:
+    """What a top-1 accuracy is worth: each class counted alike, and what one answer for every image reaches."""
+    if isinstance(result, MultilabelEvaluation):
+        return {}
+    return {"balanced_top1": result.balanced_top1, "baseline_top1": float(result.counts.max() / result.images)}
+
+
 def _chosen(
     dataset: Dataset, split: str | None, run: str | Path | None, known: Sequence[str]
 ) -> tuple[str, Sequence[Sample]]:
     """The name of what is evaluated and its images; what was trained on is left out or said."""
     seen = trained_on(_folder_of(run), dataset) if run else set()
+    if run and (change := changed_since(_folder_of(run), dataset)):
+        say(printable(f"{dataset.source} has changed since the network was trained on it: {change.described()}"))
     name = split or next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     samples: Sequence[Sample] = dataset.splits.get(name, ())
     if not samples and name == "val" and seen:  # the run's own

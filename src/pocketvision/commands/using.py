@@ -27,6 +27,8 @@ from pocketvision.commands.useit import show_use
 from pocketvision.errors import InputError
 from pocketvision.report import columns, text
 
+NAMED = 5  # classes in a line
+
 
 def evaluate(
     model: Model,
@@ -59,6 +61,8 @@ def evaluate(
     shown = columns.EVAL_MULTILABEL if "map" in result else columns.EVAL
     show([result], columns.said_in([result], shown), json, result)
     if not json:
+        if never := result["never_answered"]:
+            print(f"never answered: {', '.join(never[:NAMED])}{', ...' if len(never) > NAMED else ''}")
         print(f"preprocessing: {Preprocessing.from_json(result['preprocessing']).described()}")
 
 

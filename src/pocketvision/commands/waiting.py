@@ -24,4 +24,4 @@ def sleep_when_busy() -> None:
     busy = busy_cores()
     if busy is not None and busy > BUSY:
         os.environ[POLICY] = "PASSIVE"
-        say(f"other programs keep {busy:.1f} cores busy: threads wait for each other asleep")
+        say(f"other programs keep {busy:.1f} cores busy: PyTorch's threads sleep while they wait for each other")

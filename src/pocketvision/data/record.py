@@ -65,6 +65,13 @@ def compare(before: Record, now: Record) -> Change:
     )
 
 
+def changed_since(run: Path, dataset: Dataset) -> Change | None:
+    """What has become of the data of the run in the folder `run`; None where `dataset` is not mostly those."""
+    before, now = _read(run / RECORD), record(dataset)
+    same = sum(name in now and now[name][0] == size for name, (size, _) in before.items())
+    return compare(before, now) if 2 * same > len(before) else None
+
+
 def trained_on(run: Path, dataset: Dataset) -> set[str]:
     """Names of the images in `dataset` that the network in the run folder `run` was trained on; of its folds too."""
     fold = run.name if run.name.startswith("fold-") and not (run / SPLITS).is_file() else ""

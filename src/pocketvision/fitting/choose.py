@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pocketvision.errors import InputError
+from pocketvision.fitting.budget import HEADROOM
 from pocketvision.fitting.candidates import Candidate, largest_that_fits, lines, predict_ms
 from pocketvision.fitting.clock import Look, where
 from pocketvision.fitting.timer import LONG as LONG
 from pocketvision.fitting.timer import SHORT, Timer
 from pocketvision.progress import Steps
-from pocketvision.units import counted
+from pocketvision.units import counted, percent
 
 FINALISTS = 3
 MISSES = 2  # sizes that must miss before the climb ends: 96 px can be as fast as 88, it halves evenly
@@ -162,16 +163,20 @@ def climbed(line: Sequence[Candidate], start: Candidate, fits: Callable[[Candida
 def explain(chosen: Candidate, candidates: list[Candidate], budget_ms: float, timer: Timer) -> str:
     """Why this one, in words."""
     timed = timer.known
+    busy = f"; beside other programs only {percent(timer.headroom, 0)} of it counts"
+    room = "with some headroom" + (busy if timer.headroom < HEADROOM else "")
     text = (
         f"Of {len(candidates)} candidates (families x widths x resolutions) {len(timed)} were timed on "
         f"{where(timer.clock)}, the others lie between them in multiply-adds. "
     )
     if chosen.pretrained:
         text += f"The pretrained weights given are {chosen.family} at width {chosen.width:g}, so its resolutions came "
-        text += f"first; {chosen.resolution} px is the largest that keeps {budget_ms:g} ms with some headroom"
+        beyond = any(c.pretrained and c.resolution > chosen.resolution for c in candidates)
+        largest = "the largest that keeps" if beyond else "the largest of them, and keeps"
+        text += f"first; {chosen.resolution} px is {largest} {budget_ms:g} ms {room}"
     else:
         text += f"{chosen.name} has the best {chosen.score_source} ImageNet accuracy of those that keep "
-        text += f"{budget_ms:g} ms with some headroom"
+        text += f"{budget_ms:g} ms {room}"
     above = [
         c
         for c in timed

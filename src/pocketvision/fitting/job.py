@@ -105,6 +105,7 @@ def fit(
     folder = RunFolder(out, settings, REPORT, fresh, dataset, retime)
     with closing(clock), folder, keeping_images():
         if retime:
+            folder.note_data(None, show)
             return time_again(folder, dataset, settings, clock, (MODEL, EXPORTED, REPORT), show)
         finished = folder.read(REPORT)
         folder.note_data(more_time, show)

@@ -51,7 +51,7 @@ class Limits:
         least = {name: min(self._needs(one)[name] for one in costs) for name in self.to_json()}
         wanted = ", ".join(f"--max-{name} {most:,}" for name, most in self.to_json().items())
         needed = ", ".join(f"{name} {amount:,}" for name, amount in least.items())
-        return InputError(f"no candidate keeps {wanted}: the smallest needs {needed}; give more")
+        return InputError(f"no candidate keeps {wanted}: the smallest needs {needed}, allow that much")
 
     @staticmethod
     def _needs(costs: Costs) -> dict[str, int]:

@@ -232,10 +232,11 @@ def explain_resolution(own: int, shipping: Shipping, shipped: int, split_name: s
     """Which part of the picture is shown, and why the shipped resolution is not the one of training, in words."""
     notes = []
     if shipping.crops:
-        middle = percent(shipping.resolution / shipping.resize, 0)
+        middle = f"the middle {percent(shipping.resolution / shipping.resize, 0)} of the picture's shorter side"
+        shown = "all of the picture" if shipping.resize == shipping.resolution else middle
         notes.append(
-            f"The network is shown the middle {middle} of the picture's shorter "
-            f"side: of {counted(len(shipping.crops), 'crop')}, none had a lower validation loss beyond chance."
+            f"The network is shown {shown}: of {counted(len(shipping.crops), 'crop')}, none had a lower validation "
+            "loss beyond chance."
         )
     if shipping.resolution > own:
         notes.append(

@@ -19,6 +19,7 @@ from pocketvision.units import counted
 
 LONGER, LONGEST = 3, 30  # times as much training as there was: less would hardly show, more is another day's
 FEW = 10  # images of a class, in all: with fewer there are none to learn from and to judge by
+MUCH = 0.5  # of the epochs of the recipe: with fewer, more time promises more
 ROOM = 1.05  # times what the network needs: a budget that it surely keeps
 DIGITS = 3  # of a budget in a command
 
@@ -55,6 +56,15 @@ def tick(report: Mapping[str, Any], settings: Mapping[str, Any], out: str) -> di
     return {"tick": False, "missing": missing, "help": {"text": text, "command": command}}
 
 
+def could_learn_more(report: Mapping[str, Any], settings: Mapping[str, Any], out: str) -> list[str]:
+    """A note for a network that can be used, and was trained for a small part of what its recipe asks for."""
+    run = _Run.of(report, settings, out)
+    if run.cut_short >= MUCH:
+        return []
+    text, command = _longer(run)
+    return [f"Better still by {text}: {command}"]
+
+
 @dataclass(frozen=True)
 class _Run:
     """Of a report, what the tick rests on, and what a command is made of."""
@@ -81,6 +91,12 @@ class _Run:
             Latency.from_json(report["timing"]),
             Lost(**lost) if lost else None,
         )
+
+    @property
+    def cut_short(self) -> float:
+        """Which part of the epochs that the recipe asks for there was time for; 1 if it ended by itself."""
+        done, planned = self.training["passes"], self.training["recipe"]["epochs"]
+        return 1.0 if self.training["stopped_early"] or done >= planned else float(done / planned)
 
     @property
     def kept(self) -> bool | None:
@@ -125,17 +141,21 @@ def _accuracy_help(run: _Run) -> tuple[str, str]:
         return f"more images of {which} (there {'is' if few[name] == 1 else 'are'} {few[name]})", look
     if judged.is_clear and judged.leaves_out and judged.metric == "balanced_top1":
         return "training that shows each class as often as any other", shlex.join([*train, "--set", "balance=yes"])
-    done, planned = run.training["passes"], run.training["recipe"]["epochs"]
-    if done < planned and not run.training["stopped_early"]:
-        longer = min(LONGEST, max(LONGER, planned / max(done, planned / LONGEST)))
-        seconds = longer * settings["seconds"]
-        seconds = float(60 * math.ceil(seconds / 60) if seconds > 120 else round(seconds))
-        text = f"training longer (there was time for {done:.3g} of {counted(planned, 'epoch')})"
-        return text, fit_command(settings, run.out, "--more-time", _duration(seconds))
+    if run.cut_short < 1:
+        return _longer(run)
     if not settings["pretrained"] and run.verdict["channels"] == 3:
         weights = {**settings, "pretrained": "auto"}
         return "weights that have learned from other photographs", fit_command(weights, run.out, "--fresh")
     return "a look at the labels and the images of each class", shlex.join(["pocketvision", "doctor", settings["data"]])
+
+
+def _longer(run: _Run) -> tuple[str, str]:
+    """More of the epochs that the recipe asks for."""
+    done, planned = run.training["passes"], run.training["recipe"]["epochs"]
+    seconds = min(LONGEST, max(LONGER, 1 / max(run.cut_short, 1 / LONGEST))) * run.settings["seconds"]
+    seconds = float(60 * math.ceil(seconds / 60) if seconds > 120 else round(seconds))
+    text = f"training longer (there was time for {done:.3g} of {counted(planned, 'epoch')})"
+    return text, fit_command(run.settings, run.out, "--more-time", _duration(seconds))
 
 
 def images_of_classes(splits: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

@@ -19,7 +19,7 @@ from pocketvision.fitting.clock import Clock
 from pocketvision.fitting.crossed import Crossed
 from pocketvision.fitting.delivery import Shipped
 from pocketvision.fitting.ship import explain_resolution
-from pocketvision.fitting.tick import latency_fields, tick
+from pocketvision.fitting.tick import could_learn_more, latency_fields, tick
 from pocketvision.measure.count_spec import count_spec
 from pocketvision.measure.latency import Latency
 from pocketvision.measure.machine import machine
@@ -106,6 +106,7 @@ def make_report(
         ],
     }
     report["verdict"] |= tick(report, settings, out)
+    report["notes"] += could_learn_more(report, settings, out) if report["verdict"]["tick"] else []
     return report
 
 

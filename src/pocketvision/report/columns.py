@@ -88,10 +88,12 @@ TRAIN: Columns = (
 )
 
 EVAL: Columns = (
-    ("split",  "split",  _bare),
-    ("images", "images", text.whole),
-    ("top1",   "top-1",  lambda value: text.percent(value, 2)),
-    ("top5",   "top-5",  lambda value: text.percent(value, 2)),
+    ("split",         "split",      _bare),
+    ("images",        "images",     text.whole),
+    ("top1",          "top-1",      lambda value: text.percent(value, 2)),
+    ("top5",          "top-5",      lambda value: text.percent(value, 2)),
+    ("balanced_top1", "balanced",   lambda value: text.percent(value, 2)),
+    ("baseline_top1", "one answer", lambda value: text.percent(value, 2)),
 )
 
 TRAIN_MULTILABEL: Columns = (

@@ -66,7 +66,10 @@ def headline_figure(verdict: Mapping[str, Any]) -> tuple[str, float | None, tupl
 
 
 def conditions(verdict: Mapping[str, Any]) -> str:
-    """`80 % of the calls 3.71–4.19 ms · load 0.4 · 12 % of the calls disturbed by other programs`; "" when unknown."""
+    """`80 % of the calls 3.71–4.19 ms · load 0.4 · 12 % of the calls disturbed by other programs`; "" when unknown.
+
+    A latency that is no more than bounds is called so, whichever side of the budget they lie on.
+    """
     said = []
     if (spread := pair([verdict.get("p10_ms"), verdict.get("p90_ms")])) is not None:
         said.append(f"80 % of the calls {milliseconds_interval(spread)}")
@@ -79,4 +82,7 @@ def conditions(verdict: Mapping[str, Any]) -> str:
     wall, median = number(verdict.get("wall_ms")), number(verdict.get("latency_ms"))
     if wall is not None and median and wall > 1.1 * median:
         said.append(f"wall time {milliseconds(wall)}")
+    between = pair(verdict.get("latency_between_ms"))
+    if verdict.get("reliable") is False and between is not None:
+        said.append(f"not known exactly beside other programs: {milliseconds_interval(between)} without them")
     return " · ".join(said)
