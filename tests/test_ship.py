@@ -14,9 +14,18 @@ import torch
 from pocketvision.data.dataset import Dataset, Sample
 from pocketvision.data.sources import open_dataset
 from pocketvision.fitting.accuracy import CARRY
-from pocketvision.fitting.budget import BUSY_HEADROOM, HEADROOM, SLOWED, beside_others, best_of, headroom_here, is_kept
+from pocketvision.fitting.budget import (
+    BUSY_HEADROOM,
+    FILE_LOOKS,
+    HEADROOM,
+    SLOWED,
+    beside_others,
+    best_of,
+    headroom_here,
+    is_kept,
+)
 from pocketvision.fitting.clock import Here, Look
-from pocketvision.fitting.delivery import FILE_LOOKS, Delivery
+from pocketvision.fitting.delivery import Delivery
 from pocketvision.fitting.ship import (
     LOOKS,
     Shipping,

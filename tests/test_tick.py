@@ -71,7 +71,9 @@ def with_tick(content: dict[str, Any], settings: dict[str, Any] = SETTINGS) -> d
 
 def test_more_time_is_a_note_where_little_of_the_recipe_was_trained() -> None:
     (said,) = could_learn_more(report(epochs=1), SETTINGS, "runs/mine")
-    assert said.startswith("Better still by training longer (there was time for 1 of 60 epochs): pocketvision fit ")
+    assert said.startswith(
+        "It may get better by training longer (there was time for 1 of 60 epochs): pocketvision fit "
+    )
     assert said.endswith(" --out runs/mine --more-time 240m")
     assert could_learn_more(report(epochs=40), SETTINGS, "runs/mine") == []
 

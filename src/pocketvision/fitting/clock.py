@@ -26,11 +26,15 @@ WARMUP = 0.05  # s, as `time_interleaved` has it
 
 @dataclass(frozen=True)
 class Look:
-    """How long to measure: at least `rounds`, then until the interval is `narrow` or `limit` seconds have passed."""
+    """How long to measure: at least `rounds`, then until the interval is `narrow` or `limit` seconds have passed.
+
+    Before that each network is called for `warmup` seconds.
+    """
 
     rounds: int
     narrow: float
     limit: float
+    warmup: float = WARMUP
 
 
 class Clock(Protocol):
@@ -87,10 +91,10 @@ class There:
             opened = [worker.open(path, runtime=runtime, threads=threads) for path in paths]
             worker.clear()
             for number in opened:
-                worker.ask("warm", id=number, seconds=WARMUP)
+                worker.ask("warm", id=number, seconds=look.warmup)
             turns = {number: partial(worker_turn, worker, number) for number in opened}
             before = worker.ask("conditions")["busy_cores"]
-            taken, failed = take_turns(turns, **asdict(look))
+            taken, failed = take_turns(turns, look.rounds, narrow=look.narrow, limit=look.limit)
             after = worker.ask("conditions")["busy_cores"]
         if failed:
             raise InputError(next(iter(failed.values())))

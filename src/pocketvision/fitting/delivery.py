@@ -12,12 +12,12 @@ from typing import Any
 from pocketvision.data.dataset import Dataset
 from pocketvision.evaluation import Evaluation, evaluate_samples
 from pocketvision.exporting import export
-from pocketvision.fitting.budget import best_of, is_kept
+from pocketvision.fitting.budget import is_kept, until_kept
 from pocketvision.fitting.clock import Clock
 from pocketvision.fitting.insight import calibrate_network
 from pocketvision.fitting.lost import Lost, is_far_below, validated
 from pocketvision.fitting.ship import Shipping, at_resolution, choose_resolution, ladder, time_networks
-from pocketvision.fitting.timer import LONG
+from pocketvision.fitting.timer import FILE
 from pocketvision.journal import Journal
 from pocketvision.measure.latency import Latency
 from pocketvision.network import Network
@@ -34,7 +34,6 @@ FORMAT = "onnx"
 RESERVE = 0.1  # of the time for training: kept for a network that must become smaller after it
 GENTLER = 0.3  # times the peak rate of the training before
 FEWER = 4  # times fewer epochs than that training
-FILE_LOOKS = 3  # measurements of the file at most, while it does not surely keep the budget
 
 
 @dataclass(frozen=True)
@@ -126,21 +125,18 @@ class Delivery:
 
     def time_file(self, path: Path, name: str) -> tuple[Latency, list[float] | None]:
         """Latency of the file that ships, and the load averages of the machine meanwhile."""
-        looks: list[tuple[Latency, list[float] | None]] = []
-        budget_ms = self.settings["budget_ms"]
 
-        def look() -> dict[str, Any]:
-            runtime, threads = self.settings["runtime"], self.settings["threads"]
-            return {
-                **self.clock.time([path], runtime, threads, LONG)[0].to_json(),
-                "load": self.clock.machine().get("load"),
-            }
+        def look(number: int) -> dict[str, Any]:
+            def time() -> dict[str, Any]:
+                runtime, threads = self.settings["runtime"], self.settings["threads"]
+                latency = self.clock.time([path], runtime, threads, FILE)[0]
+                return {**latency.to_json(), "load": self.clock.machine().get("load")}
 
-        while len(looks) < FILE_LOOKS and not any(is_kept(latency, budget_ms) for latency, _ in looks):
-            found = self.journal.once(f"{name}, file, attempt {len(looks) + 1}", look)
-            looks.append((Latency.from_json(found), found["load"]))
-        best = best_of((latency for latency, _ in looks), budget_ms)
-        return next(each for each in looks if each[0] is best)
+            timed: dict[str, Any] = self.journal.once(f"{name}, file, attempt {number}", time)
+            return timed
+
+        found = until_kept(look, self.settings["budget_ms"])
+        return Latency.from_json(found), found["load"]
 
     def choose_size(self, net: Network) -> Shipping:
         """The resolution that ships, by time and by validation loss."""

@@ -62,7 +62,7 @@ def could_learn_more(report: Mapping[str, Any], settings: Mapping[str, Any], out
     if run.cut_short >= MUCH:
         return []
     text, command = _longer(run)
-    return [f"Better still by {text}: {command}"]
+    return [f"It may get better by {text}: {command}"]
 
 
 @dataclass(frozen=True)
