@@ -34,7 +34,9 @@ from pocketvision.runtimes.cores import usable_cores
 
 __all__ = ["Model", "bench", "bench_report", "named", "random_pixels"]
 
-WARMUP = 0.05  # s
+WARMUP = 0.05  # s for each of many
+# In all, at least: a processor that was idle, or is shared with other virtual machines, may be slow for a second.
+WAKING = 1.0
 USUAL = "onnxruntime"  # for networks, unless another runtime is named
 
 
@@ -158,6 +160,7 @@ def bench_report(
 
 def _open(found: list[Measured], workers: Workers, seed: int, inline: bool, seconds: float, show: bool) -> None:
     """Open and warm up everything; what cannot be opened keeps the reason. Alone, it is the user's to know at once."""
+    warmup = max(WARMUP, WAKING / max(1, len(found)))
     with Steps("opening", len(found), show) as steps:
         for number, one in enumerate(found):
             entry = one.entry
@@ -167,7 +170,7 @@ def _open(found: list[Measured], workers: Workers, seed: int, inline: bool, seco
                     one.opened = workers.open(entry.runtime, entry.source, one.threads, one.batch, seed, inline)
                     one.client = workers.runtime_client(entry.runtime, one.threads, inline)
                     one.check()
-                    one.client.ask("warm", id=one.opened["id"], seconds=WARMUP, turn=seconds)
+                    one.client.ask("warm", id=one.opened["id"], seconds=warmup, turn=seconds)
                 except InputError as error:
                     if len({other.entry.runtime for other in found}) == 1:
                         raise
