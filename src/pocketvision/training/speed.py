@@ -69,10 +69,8 @@ def measure(trainer: Trainer) -> Speeds:
             few, _ = affordable_count(train, len(images), seconds / 8)
             share = (time.process_time() - ran) / (time.monotonic() - began)
             if share < CONTENDED:
-                trainer.threads, said = (
-                    1,
-                    f"training with 1 thread: other programs leave it {percent(share, 0)} of a core",
-                )
+                trainer.threads = 1
+                said = f"training with 1 thread: other programs leave it {percent(share, 0)} of a core"
             else:
                 rates = compare_threads(lambda: train(few), trainer.thread_counts, seconds / 4)
                 trainer.threads, said, seconds = best_count(rates), explain(rates), seconds / 2
